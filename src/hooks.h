@@ -1,0 +1,294 @@
+// The narrow waist between the core and the secure layer. The core knows the layer only through the functions and
+// types named `hook_...` here; this is the only file of src/ that asks which product is being built.
+//
+// Each hook stands below with its contract and its plain body. In the secure build the same names come from
+// secure/hooks_secure.h. A `ref` is how free lists name a block: its address in the plain build, where links are kept
+// in the free blocks themselves; its index in the page in the secure build, where links are kept out of line. 0: none.
+#ifndef MIM_HOOKS_H
+#define MIM_HOOKS_H
+
+#include "base.h"
+
+#if MIM_SECURE
+#include "../secure/secure_types.h"
+#else
+typedef struct hook_page_s {
+  uint64_t unused[3];
+} hook_page_t;
+typedef struct hook_segment_s {
+  uint64_t unused;
+} hook_segment_t;
+typedef struct hook_thread_s {
+  uint64_t unused;
+} hook_thread_t;
+typedef struct hook_process_s {
+  uint64_t unused;
+} hook_process_t;
+#endif
+
+#include "types.h"
+
+#if MIM_SECURE
+#include "../secure/hooks_secure.h"
+#else
+
+// ---- layout ---------------------------------------------------------------------------------------------------------
+
+// Bytes by which a block of a bin exceeds its nominal size, so that a request of the nominal size leaves room for
+// what the layer keeps behind it; and the least it needs there.
+#define HOOK_BIN_PAD ((size_t)0)
+#define HOOK_MIN_SLACK ((size_t)0)
+
+// Slices at the end of each segment that are never used.
+#define HOOK_SEPARATOR_SLICES ((size_t)0)
+
+// True when a request of zero bytes gets an inaccessible address of its own.
+#define HOOK_ZERO_BIN 0
+
+// Bytes a page is first extended by, at least; and the least number of blocks.
+#define HOOK_EXTEND_BYTES ((size_t)4 * KIB)
+#define HOOK_EXTEND_BLOCKS ((size_t)1)
+
+// Index of the direct table for a request, or false when it is not small.
+mim_inline bool hook_direct_index(size_t size, size_t* index) {
+  *index = (size + MIN_ALIGN - 1) / MIN_ALIGN;
+  return size <= SMALL_MAX;
+}
+
+// Distance between blocks of this size; larger when each block has a guard of its own.
+mim_inline size_t hook_stride(size_t block_size) {
+  return block_size;
+}
+
+// Bytes at the end of a page that hold no blocks.
+mim_inline size_t hook_page_tail(void) {
+  return 0;
+}
+
+// Bytes of side array (metadata) that a page of so many bytes with this stride needs.
+mim_inline size_t hook_side_bytes(size_t page_bytes, size_t stride) {
+  (void)page_bytes;
+  (void)stride;
+  return 0;
+}
+
+// ---- fast paths -----------------------------------------------------------------------------------------------------
+
+// The block after `ref` on the list `page->free`.
+mim_inline uintptr_t hook_next(page_t* page, uintptr_t ref) {
+  (void)page;
+  return *(uintptr_t*)ref;
+}
+
+// Makes `next` follow `ref`, which is free.
+mim_inline void hook_link(page_t* page, uintptr_t ref, uintptr_t next) {
+  (void)page;
+  *(uintptr_t*)ref = next;
+}
+
+// Turns a block just taken from `page->free` into one that the program owns, for a request of `size` bytes; with
+// `zero`, all its usable bytes read as zero.
+mim_inline void* hook_hand_out(page_t* page, uintptr_t ref, size_t size, family_t family, bool zero) {
+  (void)size;
+  (void)family;
+  if (zero) {
+    if (page->flags & PAGE_ZERO) {
+      *(uintptr_t*)ref = 0;
+    } else {
+      memset((void*)ref, 0, page->block_size);
+    }
+  }
+  return (void*)ref;
+}
+
+// What the program claims about a block when it frees it. Claims the program did not make are SIZE_UNKNOWN / 0.
+#define SIZE_UNKNOWN SIZE_MAX
+
+// The owner takes a block back from the program: checks that it may be freed, and wipes it. Returns its ref; 0 when it
+// must be left alone (a violation that was reported and outlived). Must be called before any link is written.
+mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
+  (void)page;
+  (void)family;
+  return (uintptr_t)p;
+}
+
+// The same from a thread that does not own the page. False: leave the block alone.
+mim_inline bool hook_take_back_remote(page_t* page, void* p, family_t family) {
+  (void)page;
+  (void)p;
+  (void)family;
+  return true;
+}
+
+// The owner receives a block that another thread took back.
+mim_inline uintptr_t hook_deliver(page_t* page, void* p) {
+  (void)page;
+  return (uintptr_t)p;
+}
+
+// Compares what a sized or aligned free claims with what was asked for. False: leave the block alone.
+mim_inline bool hook_check_claim(page_t* page, void* p, size_t size, size_t align) {
+  (void)page;
+  (void)p;
+  (void)size;
+  (void)align;
+  return true;
+}
+
+// ---- pages ----------------------------------------------------------------------------------------------------------
+
+// A page is about to hold blocks: its fields and its side array (zeroed or not) are there. False: out of memory.
+mim_inline bool hook_page_init(page_t* page, tld_t* tld, uint16_t* side) {
+  (void)page;
+  (void)tld;
+  (void)side;
+  return true;
+}
+
+// Puts blocks first .. first + count - 1, never handed out before, on the empty list `page->free`.
+void mim_plain_extend(page_t* page, uint32_t first, uint32_t count);
+mim_inline void hook_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count) {
+  (void)tld;
+  mim_plain_extend(page, first, count);
+}
+
+// Puts the blocks on `page->local_free` on the empty list `page->free`.
+mim_inline void hook_collect(page_t* page, tld_t* tld) {
+  (void)tld;
+  page->free = page->local_free;
+  page->local_free = 0;
+  page->flags &= (uint8_t)~PAGE_ZERO;
+}
+
+// True when a page should rather be extended than hand out the few freed blocks it has.
+mim_inline bool hook_prefers_extension(const page_t* page) {
+  (void)page;
+  return false;
+}
+
+// The page gives its memory up: every block is free, or is dropped with its heap (`discard`). Returns the side array
+// that is to be given back, NULL when there is none. True in *zero: its memory reads as zero.
+mim_inline uint16_t* hook_page_done(page_t* page, bool discard, bool* zero) {
+  (void)page;
+  (void)discard;
+  *zero = false;
+  return NULL;
+}
+
+// ---- blocks, off the fast path ---------------------------------------------------------------------------------------
+
+// The usable size of a live block: what the program may write. In the secure build, what it asked for. 0 for an
+// address that is not a live block (reported by the secure build).
+mim_inline size_t hook_usable(page_t* page, const void* p) {
+  (void)p;
+  return (page->flags & PAGE_LARGE) ? page->large_size : page->block_size;
+}
+
+// Checks a live block without freeing it (realloc, usable_size). False: leave it alone.
+mim_inline bool hook_check_live(page_t* page, const void* p, family_t family) {
+  (void)page;
+  (void)p;
+  (void)family;
+  return true;
+}
+
+// Changes the request of a live block in place, from `old_size` usable bytes; the block is large enough. With `zero`
+// the bytes gained read as zero. False when the layer would rather have a new block.
+mim_inline bool hook_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool zero) {
+  (void)page;
+  if (zero && new_size > old_size) memset((char*)p + old_size, 0, new_size - old_size);
+  return true;
+}
+
+// Calls `visit` for blocks 1..capacity of a page the caller owns: is it handed out? Plain: found by walking the lists.
+bool mim_plain_block_states(page_t* page, uint64_t* free_map);
+mim_inline bool hook_block_states(page_t* page, uint64_t* free_map) {
+  return mim_plain_block_states(page, free_map);
+}
+
+// A large block becomes the program's; or comes back (checks; the memory is given up by the caller).
+mim_inline void hook_large_out(page_t* page, size_t size, family_t family) {
+  (void)page;
+  (void)size;
+  (void)family;
+}
+
+// Where in `room` bytes of span a large block of `size` bytes with this alignment starts: at the start, or flush
+// against the end.
+mim_inline size_t hook_large_offset(size_t room, size_t size, size_t align) {
+  (void)room;
+  (void)size;
+  (void)align;
+  return 0;
+}
+
+// Bytes a large block needs besides what was asked for.
+mim_inline size_t hook_large_extra(void) {
+  return 0;
+}
+
+// An address that no page owns was freed or asked about. The secure build decides what happens (report, abort, pass
+// on); the plain build ignores it with a warning.
+void mim_plain_foreign(const void* p, const char* what);
+mim_inline void hook_foreign(const void* p, const char* what) {
+  mim_plain_foreign(p, what);
+}
+
+// ---- memory of the region --------------------------------------------------------------------------------------------
+
+// A segment has been taken into use: slices may be opened.
+mim_inline void hook_segment_init(hook_segment_t* guards, uint8_t* start) {
+  (void)guards;
+  (void)start;
+}
+
+// Slices of a span that will hold a page were allocated: remove guards left inside, set the guard behind `used` bytes.
+mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* start, size_t slices, size_t used) {
+  (void)guards;
+  (void)start;
+  (void)slices;
+  (void)used;
+}
+
+// Slices of a span come back. Returns true when its contents are gone (made inaccessible): it reads as zero later.
+mim_inline bool hook_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, bool large) {
+  (void)guards;
+  (void)start;
+  (void)slices;
+  (void)large;
+  return false;
+}
+
+// Where the region, and the metadata, should rather be placed; NULL: leave it to the OS.
+mim_inline void* hook_region_hint(size_t size) {
+  (void)size;
+  return NULL;
+}
+
+// ---- life of the process ---------------------------------------------------------------------------------------------
+
+// First call of all, before any memory is reserved: seeds. Options are not yet there.
+mim_inline void hook_process_seed(void) {
+}
+// The options are read, the region and the metadata are reserved.
+mim_inline void hook_process_init(void) {
+}
+// Everything in mim_process is final: seal it.
+mim_inline void hook_process_ready(void) {
+}
+mim_inline void hook_fork_child(void) {
+}
+mim_inline void hook_thread_init(tld_t* tld) {
+  (void)tld;
+}
+mim_inline void hook_thread_done(tld_t* tld) {
+  (void)tld;
+}
+// For statistics and mi_is_secure().
+mim_inline void hook_print(void (*line)(const char* text, void* arg), void* arg) {
+  (void)line;
+  (void)arg;
+}
+
+#endif  // plain
+#endif

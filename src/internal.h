@@ -1,0 +1,206 @@
+// The index of the core: every function shared between files of src/, under the name of the file that defines it.
+// Including this gives the types, the hooks and the base.
+#ifndef MIM_INTERNAL_H
+#define MIM_INTERNAL_H
+
+#include "base.h"
+#include "hooks.h"
+#include "lock.h"
+#include "options.h"
+#include "prim.h"
+
+// ---- init.c: life of the process ------------------------------------------------------------------------------------
+
+extern process_t mim_process;  // final after start, then read-only
+
+// Makes the allocator ready; cheap when it is. Called by the first slow path of each thread.
+void mim_process_init(void);
+bool mim_process_is_ready(void);
+
+// ---- thread.c -------------------------------------------------------------------------------------------------------
+
+// The heap that malloc uses and what identifies the calling thread. Before a thread's first allocation and after its
+// end they are mim_heap_empty and mim_tld_empty, whose pages are always full and which own nothing.
+typedef struct tls_s {
+  heap_t* heap;
+  tld_t* tld;
+} tls_t;
+extern __thread tls_t mim_tls __attribute__((tls_model("initial-exec")));
+extern heap_t mim_heap_empty;
+extern tld_t mim_tld_empty;
+extern page_t mim_page_empty_slot;
+
+// The heap of the calling thread, made when it has none yet. NULL when out of memory.
+heap_t* mim_thread_heap(void);
+// For a thread that has already ended: like mim_thread_heap, to be followed by mim_thread_return.
+void mim_thread_return(heap_t* heap);
+void mim_thread_done(void);
+void mim_thread_fork_prepare(void);
+void mim_thread_fork_parent(void);
+void mim_thread_fork_child(void);
+size_t mim_thread_count(void);
+// Calls `visit` for each thread's state under the lock of the list.
+void mim_thread_visit(void (*visit)(tld_t* tld, void* arg), void* arg);
+
+// ---- meta.c: the second reservation ---------------------------------------------------------------------------------
+
+bool mim_meta_reserve(size_t region_size);
+// Makes the slots of a segment accessible.
+bool mim_meta_open_slots(size_t segment);
+// Zeroed, cache-line aligned memory for the allocator itself; NULL when out of memory. `size` must be the same again
+// when it is given back.
+void* mim_meta_alloc(size_t size);
+void mim_meta_free(void* p, size_t size);
+size_t mim_meta_committed(void);
+extern lock_t mim_meta_lock;
+
+// ---- region.c: segments, slices, purging ----------------------------------------------------------------------------
+
+extern _Atomic(size_t) mim_region_open;  // bytes from the start of the region whose slots can be read
+
+bool mim_region_reserve(void);
+
+typedef struct span_s {
+  uint8_t* start;   // NULL: out of memory
+  size_t slices;
+  bool zero;        // reads as zero throughout
+} span_t;
+
+// `slices` consecutive slices whose start is a multiple of `align` (power of two; SLICE_SIZE at least). The first
+// `used` bytes will be used. In arena >= 0: only from that arena.
+span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena);
+// `zero`: the whole span reads as zero. `large`: it held one large block.
+void mim_region_free(uint8_t* start, size_t slices, bool zero, bool large);
+// Gives free memory back to the OS: what has been free for the purge delay, or all with `force`. True when any was.
+bool mim_region_purge(bool force);
+extern lock_t mim_region_lock;
+
+typedef struct region_info_s {
+  size_t reserved, committed, committed_peak, purged_total, purge_calls, segments, opened, segments_peak;
+} region_info_t;
+void mim_region_info(region_info_t* info);
+
+// ---- sizeclass.c ----------------------------------------------------------------------------------------------------
+
+typedef struct bin_s {
+  uint32_t block_size;
+  uint32_t stride;
+  uint32_t room;        // the largest request that fits
+  uint16_t slices;      // of a page
+} bin_t;
+extern bin_t mim_bins[BIN_COUNT];
+
+void mim_bins_init(void);
+// The bin of a request, 0 < size <= mim_medium_max().
+size_t mim_bin_of(size_t size);
+// The bin of a request whose blocks are aligned to `align` (a power of two, MIN_ALIGN < align <= BIN_ALIGN_MAX);
+// 0 when there is none.
+size_t mim_bin_of_aligned(size_t size, size_t align);
+
+// ---- page.c ---------------------------------------------------------------------------------------------------------
+
+mim_inline page_t* mim_page_of(const void* p);
+
+// A page of a bin for a heap, with blocks on its list; NULL when out of memory.
+page_t* mim_page_fresh(heap_t* heap, size_t bin);
+// The same with a block size and a start of its own, for BIN_ODD.
+page_t* mim_page_fresh_odd(heap_t* heap, size_t block_size, size_t start_offset);
+// A page for one block of `size` bytes at a multiple of `align`, less `offset`.
+page_t* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offset, bool* zero);
+// Makes blocks available on `page->free` if it can; false: the page is full. Owner only.
+bool mim_page_refill(page_t* page);
+// The last block of a page was freed. Owner only.
+void mim_page_empty(page_t* page);
+// Gives the page's memory back. Not in any queue, no owner but the caller.
+void mim_page_release(page_t* page, bool discard);
+bool mim_page_is_valid(const page_t* page);
+
+// ---- heap.c ---------------------------------------------------------------------------------------------------------
+
+void mim_heap_init(heap_t* heap, tld_t* tld);
+void mim_heap_queue_push(heap_t* heap, page_t* page);
+void mim_heap_queue_remove(heap_t* heap, page_t* page);
+// A page that turned out full: dropped (nobody owns it), or kept in the heap's list of full pages.
+void mim_heap_page_full(heap_t* heap, page_t* page);
+// A page of the caller that was full has a free block again.
+void mim_heap_page_unfull(page_t* page);
+// Takes ownership of a page nobody owns, if nobody is faster; it is then in a queue of the thread's heap.
+bool mim_heap_adopt(heap_t* heap, page_t* page);
+// A page of the bin that an ended thread left, or NULL.
+page_t* mim_heap_reclaim(heap_t* heap, size_t bin);
+// Lets go of every page: empty ones are released, others are left to be adopted.
+void mim_heap_abandon(heap_t* heap);
+void mim_heap_collect(heap_t* heap, bool force);
+bool mim_heap_is_valid(const heap_t* heap);
+extern lock_t mim_abandoned_lock;
+size_t mim_abandoned_count(void);
+
+// ---- alloc.c --------------------------------------------------------------------------------------------------------
+
+// Everything the fast path does not do. size may be anything.
+void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero);
+// align is a power of two; offset < size or 0. NULL with ENOMEM/EINVAL/EOVERFLOW.
+void* mim_malloc_aligned(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero);
+void* mim_realloc(heap_t* heap, void* p, size_t size, family_t family, bool zero);
+void* mim_realloc_aligned(heap_t* heap, void* p, size_t size, size_t align, size_t offset, bool zero);
+// Fails a request: sets errno, calls the error handler, returns NULL.
+void* mim_fail(int error, size_t size);
+
+// ---- free.c, mail.c -------------------------------------------------------------------------------------------------
+
+void mim_free_slow(page_t* page, void* p, family_t family);
+// Sends a block to the owner of its page.
+void mim_mail_send(tld_t* me, tld_t* owner, void* p, size_t bytes);
+// Frees the blocks that others sent to the calling thread.
+void mim_mail_deliver(tld_t* me);
+// Hands over what the calling thread has not sent yet.
+void mim_mail_flush(tld_t* me);
+// Nobody will look into the inbox any more: takes what is in it.
+void mim_mail_close(tld_t* tld);
+extern lock_t mim_letter_lock;
+
+// ---- stats.c --------------------------------------------------------------------------------------------------------
+
+mim_inline void mim_stat_add(stat_t* stat, int64_t amount) {
+  stat->current += amount;
+  if (amount > 0) {
+    stat->total += amount;
+    if (stat->current > stat->peak) stat->peak = stat->current;
+  }
+}
+// Adds a thread's numbers to the process's and clears them.
+void mim_stats_merge(stats_t* stats);
+void mim_stats_exit(void);
+
+// ---- output.c -------------------------------------------------------------------------------------------------------
+
+// Formats like a small printf: %s %c %d %i %u %x %p %zu %zx %ld %lu %lld %llu %% with width, '-', '0'. Never allocates.
+int mim_format(char* buf, size_t size, const char* format, ...) __attribute__((format(printf, 3, 4)));
+// To the registered output or standard error. `mim_warn` obeys show_errors and max_warnings, `mim_error` calls the
+// registered error function too; `mim_verbose` obeys verbose.
+void mim_print(const char* format, ...) __attribute__((format(printf, 1, 2)));
+void mim_verbose(const char* format, ...) __attribute__((format(printf, 1, 2)));
+void mim_warn(const char* format, ...) __attribute__((format(printf, 1, 2)));
+void mim_error(int error, const char* format, ...) __attribute__((format(printf, 2, 3)));
+
+// ---- page lookup ----------------------------------------------------------------------------------------------------
+
+// The page an address lies in; NULL when it is not in the open part of the region. For an address in no page, the
+// slot of its slice, in which every address is invalid. Reads only metadata.
+mim_inline page_t* mim_page_of(const void* p) {
+  size_t offset = (uintptr_t)p - mim_process.region;
+  if (mim_unlikely(offset >= atomic_load_explicit(&mim_region_open, memory_order_relaxed))) return NULL;
+  uint8_t* slot = (uint8_t*)mim_process.slots + ((offset >> SLICE_SHIFT) << SLOT_SHIFT);
+  return (page_t*)(slot - atomic_load_explicit(&((page_t*)slot)->back, memory_order_relaxed));
+}
+
+mim_inline tld_t* mim_page_owner(const page_t* page) {
+  return atomic_load_explicit(&((page_t*)page)->owner, memory_order_relaxed);
+}
+
+mim_inline uint8_t* mim_page_start(const page_t* page) {  // of the slices
+  size_t slice = (size_t)(page - mim_process.slots);
+  return (uint8_t*)(mim_process.region + (slice << SLICE_SHIFT));
+}
+
+#endif

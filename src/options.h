@@ -1,0 +1,22 @@
+// Options: one table (options.def), read from the environment once at start, never in processes with raised
+// privileges. Reading one is a plain load; slow paths and start-up do that, fast paths do not.
+#ifndef MIM_OPTIONS_H
+#define MIM_OPTIONS_H
+
+#include "base.h"
+#include "mimalloc.h"
+
+// Where an effective value came from.
+typedef enum option_origin_e {
+  ORIGIN_DEFAULT,
+  ORIGIN_ENVIRONMENT,
+  ORIGIN_PROGRAM,   // mi_option_set
+  ORIGIN_REJECTED,  // the environment held a value that is not accepted; the default stands
+} option_origin_t;
+
+// Reads the environment (once). Warnings about bad values are kept back until output works.
+void mim_options_init(void);
+long mim_option(mi_option_t option);
+option_origin_t mim_option_origin(mi_option_t option);
+
+#endif

@@ -1,0 +1,213 @@
+// The picture of memory: constants, and the structures every part of the core shares.
+//
+//   region (one reservation, up to 16 TiB)                     metadata (a second reservation, elsewhere)
+//   +-----------+-----------+-----------+----                  +-------+----------+------------------------+
+//   | segment 0 | segment 1 | segment 2 | ...  not opened      | slots | segments | heap: side arrays,     |
+//   +-----------+-----------+-----------+----                  |       |          | heaps, threads, mail   |
+//   /            \                                             +-------+----------+------------------------+
+//   slice 0 | slice 1 | ... | slice 511           slot i = page metadata of slice i of the region
+//
+// A segment is 32 MiB, opened (made accessible) a few slices at a time. A slice is 64 KiB. A page is one or more slices
+// that hold blocks of one size, or one large block. All of the allocator's state is in the second reservation, out of
+// reach of any overflow out of a block; in the region there is nothing but blocks (the plain build keeps the links of
+// its free lists in free blocks).
+//
+// Included by hooks.h, which defines the hook_..._t parts first; include internal.h instead of this.
+#ifndef MIM_TYPES_H
+#define MIM_TYPES_H
+
+#include "base.h"
+#include "lock.h"
+#include "mimalloc.h"
+
+// ---- sizes ----------------------------------------------------------------------------------------------------------
+
+#define SLICE_SHIFT 16
+#define SLICE_SIZE ((size_t)1 << SLICE_SHIFT)
+#define SEGMENT_SHIFT 25
+#define SEGMENT_SIZE ((size_t)1 << SEGMENT_SHIFT)
+#define SEGMENT_SLICES (SEGMENT_SIZE / SLICE_SIZE)
+#define SEGMENT_WORDS (SEGMENT_SLICES / 64)
+
+#define REGION_MAX (16 * TIB)
+#define REGION_MIN (64 * MIB)
+
+// Requests up to this find their page through the direct table of the heap; the bound is inclusive.
+#define SMALL_MAX ((size_t)1024)
+#define DIRECT_COUNT (SMALL_MAX / MIN_ALIGN + 2)
+
+// Blocks up to SMALL_PAGE_BLOCK_MAX bytes live in pages of one slice, up to MEDIUM_MAX in pages of MEDIUM_SLICES.
+// Anything larger is a page of its own.
+#define SMALL_PAGE_BLOCK_MAX ((size_t)2560)
+#define MEDIUM_MAX ((size_t)64 * KIB)
+#define MEDIUM_SLICES ((size_t)8)
+
+// Alignments up to this are met by bins whose blocks are naturally aligned; larger ones by pages of their own.
+#define BIN_ALIGN_MAX ((size_t)4 * KIB)
+
+// ---- pages ----------------------------------------------------------------------------------------------------------
+
+typedef struct page_s page_t;
+typedef struct tld_s tld_t;
+typedef struct mi_heap_s heap_t;
+
+// Which function a block came from. The secure build compares it when the block is freed; the plain build ignores it.
+typedef enum family_e {
+  FAMILY_C = 0,          // malloc and friends, and every mi_ function that is freed by mi_free
+  FAMILY_NEW = 1,        // operator new
+  FAMILY_NEW_ARRAY = 2,  // operator new[]
+  FAMILY_ANY = 3,        // only for frees: mi_free accepts each family
+} family_t;
+
+// Page flags; written by the owner.
+enum {
+  PAGE_LARGE = 1,      // one block, recorded in large_request/large_size
+  PAGE_LISTED = 2,     // in the list of abandoned pages (under its lock)
+  PAGE_ZERO = 4,       // every block on `free` reads as zero (but, in the plain build, its link)
+  PAGE_IN_FULL = 8,    // in its heap's list of full pages
+  PAGE_RETIRED = 16,   // empty, kept for a while because it is the last of its bin
+};
+
+// Metadata of a page, in the slot of its first slice. A slot is two cache lines, split by who writes:
+//   line 0  read by every thread that frees into the page; written when the page is made, adopted or dropped
+//   line 1  read and written by the owning thread alone (or under the CAS that takes ownership)
+// The slots of the other slices of a page hold only `back`. A slot of no page is all zero: reciprocal 0 makes every
+// address in it invalid.
+struct page_s {
+  _Atomic(size_t) back;      // bytes from this slot back to the slot of the page; 0 in the first
+  _Atomic(tld_t*) owner;     // the thread that may touch line 1; NULL: nobody, whoever frees into it may take it
+  uint8_t* origin;           // address of index 0, which is never handed out: one stride below the first block
+  uint64_t reciprocal;       // ceil(2^64 / stride): index = high half of (p - origin) * reciprocal
+  uint32_t stride;           // bytes from block to block
+  uint32_t block_size;       // bytes of a block that may be used (stride less the guard of guarded blocks)
+  hook_page_t hook;          // the secure layer's part (24 bytes)
+
+  union {
+    uintptr_t free;          // blocks to hand out. Plain: address of the first; secure: its index. 0: none
+    size_t large_request;    // PAGE_LARGE: bytes asked for
+  };
+  uintptr_t local_free;      // blocks freed by the owner, not yet back on `free`
+  union {
+    struct {
+      uint32_t capacity;     // blocks 1..capacity have been put on a list at least once
+      uint32_t reserved;     // blocks that fit
+    };
+    size_t large_size;       // PAGE_LARGE: usable bytes
+  };
+  page_t* next;              // in the queue of its bin, the full list, or the list of abandoned pages
+  page_t* prev;
+  heap_t* heap;              // the heap it belongs to; stays when the page has no owner
+  uint32_t used;             // blocks handed out (those in the mail included)
+  uint32_t slices;           // slices of the page
+  uint16_t bin;
+  uint8_t flags;
+  uint8_t retire_age;        // PAGE_RETIRED: generic calls left before it is given back
+  uint16_t own_entry[2];     // PAGE_LARGE: its side array
+};
+
+_Static_assert(sizeof(page_t) == 2 * CACHE_LINE, "a slot is two cache lines; page lookup shifts by 7");
+_Static_assert(offsetof(page_t, free) == CACHE_LINE, "line 1 is the owner's");
+#define SLOT_SHIFT 7
+
+// ---- bins -----------------------------------------------------------------------------------------------------------
+
+typedef struct page_queue_s {
+  page_t* first;
+  page_t* last;
+} page_queue_t;
+
+// Bins 1..BIN_NORMAL are size classes, eight to a doubling; the secure build has a second set, naturally aligned, for aligned requests
+// (in the plain build the two are the same blocks, and the second set stays unused). BIN_ODD holds pages whose blocks
+// are aligned at an offset, each of its own size. BIN_ZERO: blocks of zero bytes.
+#define BIN_NORMAL 81
+#define BIN_ALIGNED (BIN_NORMAL)  // bin b of the aligned set is BIN_ALIGNED + b
+#define BIN_ODD (2 * BIN_NORMAL + 1)
+#define BIN_ZERO (2 * BIN_NORMAL + 2)
+#define BIN_COUNT (2 * BIN_NORMAL + 3)
+#define BIN_LARGE BIN_COUNT  // pages with one block: not a queue, only a name in statistics
+
+// ---- statistics -----------------------------------------------------------------------------------------------------
+
+typedef struct stat_s {
+  int64_t current, peak, total;
+} stat_t;
+
+// Kept by each thread for itself and added to the process's when it ends or when they are asked for. Block counts per
+// bin are kept only in debug builds (MIM_DEBUG > 0); release builds count pages.
+typedef struct stats_s {
+  stat_t bins[BIN_LARGE + 1];        // blocks handed out (debug)
+  stat_t page_bins[BIN_LARGE + 1];   // pages
+  stat_t requested;                  // bytes asked for (debug)
+  stat_t pages;
+  stat_t abandoned;
+  int64_t extended, retired, searched, generic, mailed, delivered, adopted, reclaimed;
+} stats_t;
+
+// ---- heaps and threads ----------------------------------------------------------------------------------------------
+
+struct mi_heap_s {
+  page_t* direct[DIRECT_COUNT];   // by size: the first page of the bin's queue, or the empty page
+  page_queue_t bins[BIN_COUNT];
+  page_queue_t full;              // full pages, for heaps that can be destroyed; other heaps drop them
+  tld_t* tld;
+  heap_t* next;                   // in tld->heaps
+  size_t page_count;              // pages in queues and the full list
+  int arena;                      // -1: the region; otherwise only this arena
+  int tag;
+  bool keeps_full;                // a first-class heap: its pages never lose their owner while it lives
+  bool no_destroy;
+};
+
+// Freed blocks on their way to the thread that owns their page. Written by the sender until it is handed over.
+#define LETTER_BLOCKS 29
+typedef struct letter_s {
+  struct letter_s* next;
+  uint32_t count;
+  uint32_t bytes;
+  void* blocks[LETTER_BLOCKS];
+} letter_t;
+
+#define OUTBOX_COUNT 8
+typedef struct outbox_s {
+  tld_t* to;
+  letter_t* letter;
+} outbox_t;
+
+// What a thread knows. Taken from a pool that is never given back to the OS, so that a stale pointer to one always
+// points at a tld_t: letters may be handed to a thread that has ended, and are then routed anew.
+struct tld_s {
+  _Atomic(letter_t*) inbox;       // pushed by any thread, emptied by the owner; INBOX_CLOSED when nobody will look
+  char pad[CACHE_LINE - sizeof(void*)];
+
+  heap_t* backing;                // the heap of the thread; mi_heap_new makes others
+  heap_t* heaps;                  // all of them, backing included
+  uint32_t thread_id;             // kernel thread id; 0: in the pool
+  uint32_t generic_count;
+  bool recursing;                 // inside a deferred free callback
+  bool borrowed;                  // used for one call of a thread that has already ended
+  uint64_t heartbeat;
+  outbox_t outbox[OUTBOX_COUNT];
+  uint32_t mail_count;
+  letter_t* letters;              // spare ones
+  uint32_t letter_count;
+  tld_t* next;                    // in the list of all, or of the pool
+  tld_t* prev;
+  stats_t stats;
+  hook_thread_t hook;
+};
+
+#define INBOX_CLOSED ((letter_t*)1)
+
+// ---- process --------------------------------------------------------------------------------------------------------
+
+// Written once at start, then sealed by the secure build. One OS page of its own.
+typedef struct process_s {
+  uintptr_t region;          // start of the region
+  page_t* slots;             // slot of slice 0
+  size_t region_size;
+  void* meta;                // start and size of the second reservation
+  size_t meta_size;
+  hook_process_t hook;
+} process_t;
+
+#endif
