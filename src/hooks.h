@@ -74,16 +74,17 @@ mim_inline size_t hook_side_bytes(size_t page_bytes, size_t stride) {
 
 // ---- fast paths -----------------------------------------------------------------------------------------------------
 
-// The block after `ref` on the list `page->free`.
-mim_inline uintptr_t hook_next(page_t* page, uintptr_t ref) {
-  (void)page;
-  return *(uintptr_t*)ref;
+// Takes the next block off the list of a page whose `free` is not 0. Returns its ref.
+mim_inline uintptr_t hook_pop(page_t* page) {
+  uintptr_t ref = page->free;
+  page->free = *(uintptr_t*)ref;
+  return ref;
 }
 
-// Makes `next` follow `ref`, which is free.
-mim_inline void hook_link(page_t* page, uintptr_t ref, uintptr_t next) {
-  (void)page;
-  *(uintptr_t*)ref = next;
+// Puts a block that was taken back among the free ones of its page; it waits there until hook_collect.
+mim_inline void hook_push(page_t* page, uintptr_t ref) {
+  *(uintptr_t*)ref = page->local_free;
+  page->local_free = ref;
 }
 
 // Turns a block just taken from `page->free` into one that the program owns, for a request of `size` bytes; with
@@ -137,27 +138,32 @@ mim_inline bool hook_check_claim(page_t* page, void* p, size_t size, size_t alig
 
 // ---- pages ----------------------------------------------------------------------------------------------------------
 
-// A page is about to hold blocks: its fields and its side array (zeroed or not) are there. False: out of memory.
-mim_inline bool hook_page_init(page_t* page, tld_t* tld, uint16_t* side) {
+// A page is about to hold blocks: its fields are set, PAGE_ZERO among its flags says whether its memory reads as zero;
+// `fresh`: it was never touched since the OS gave it. `side` is of hook_side_bytes, its contents undefined. False: out
+// of memory.
+mim_inline bool hook_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
   (void)page;
   (void)tld;
   (void)side;
+  (void)fresh;
   return true;
 }
 
-// Puts blocks first .. first + count - 1, never handed out before, on the empty list `page->free`.
+// Makes blocks first .. first + count - 1, never handed out before, free; `page->free` is empty, and so not after.
 void mim_plain_extend(page_t* page, uint32_t first, uint32_t count);
 mim_inline void hook_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count) {
   (void)tld;
   mim_plain_extend(page, first, count);
 }
 
-// Puts the blocks on `page->local_free` on the empty list `page->free`.
-mim_inline void hook_collect(page_t* page, tld_t* tld) {
+// Makes free blocks of the page available on `page->free`, which is empty. False: there are none.
+mim_inline bool hook_collect(page_t* page, tld_t* tld) {
   (void)tld;
+  if (page->local_free == 0) return false;
   page->free = page->local_free;
   page->local_free = 0;
   page->flags &= (uint8_t)~PAGE_ZERO;
+  return true;
 }
 
 // True when a page should rather be extended than hand out the few freed blocks it has.
@@ -206,9 +212,10 @@ mim_inline bool hook_block_states(page_t* page, uint64_t* free_map) {
   return mim_plain_block_states(page, free_map);
 }
 
-// A large block becomes the program's; or comes back (checks; the memory is given up by the caller).
-mim_inline void hook_large_out(page_t* page, size_t size, family_t family) {
+// A large block becomes the program's.
+mim_inline void hook_large_out(page_t* page, tld_t* tld, size_t size, family_t family) {
   (void)page;
+  (void)tld;
   (void)size;
   (void)family;
 }

@@ -42,6 +42,11 @@
 #define MEDIUM_MAX ((size_t)64 * KIB)
 #define MEDIUM_SLICES ((size_t)8)
 
+// A large block has index 1, and every other address in its page an index or a remainder that is not 0 1: its stride
+// is the largest the region can be.
+#define LARGE_STRIDE_SHIFT 44
+#define LARGE_RECIPROCAL ((uint64_t)1 << (64 - LARGE_STRIDE_SHIFT))
+
 // Alignments up to this are met by bins whose blocks are naturally aligned; larger ones by pages of their own.
 #define BIN_ALIGN_MAX ((size_t)4 * KIB)
 
@@ -76,9 +81,9 @@ enum {
 struct page_s {
   _Atomic(size_t) back;      // bytes from this slot back to the slot of the page; 0 in the first
   _Atomic(tld_t*) owner;     // the thread that may touch line 1; NULL: nobody, whoever frees into it may take it
-  uint8_t* origin;           // address of index 0, which is never handed out: one stride below the first block
+  uintptr_t origin;          // address of index 0, which is never handed out: one stride below the first block
   uint64_t reciprocal;       // ceil(2^64 / stride): index = high half of (p - origin) * reciprocal
-  uint32_t stride;           // bytes from block to block
+  uint32_t stride;           // bytes from block to block (PAGE_LARGE: 0)
   uint32_t block_size;       // bytes of a block that may be used (stride less the guard of guarded blocks)
   hook_page_t hook;          // the secure layer's part (24 bytes)
 

@@ -1,0 +1,242 @@
+// The secure bodies of the hooks; contracts stand in src/hooks.h. Inline here is what the fast paths run; the rest
+// forwards to the file of its mechanism.
+#ifndef SEC_HOOKS_SECURE_H
+#define SEC_HOOKS_SECURE_H
+
+#include "entry.h"
+#include "fence.h"
+#include "wipe.h"
+
+extern process_t mim_process;
+
+// Page flags of the layer, in page->flags.
+enum {
+  PAGE_FENCE = 64,
+  PAGE_WIPE = 128,
+};
+
+// ---- layout ---------------------------------------------------------------------------------------------------------
+
+#define HOOK_BIN_PAD ((size_t)16)
+#define HOOK_MIN_SLACK ((size_t)1)
+#define HOOK_SEPARATOR_SLICES ((size_t)1)
+#define HOOK_ZERO_BIN 1
+#define HOOK_EXTEND_BYTES ((size_t)8 * KIB)
+#define HOOK_EXTEND_BLOCKS ((size_t)8)
+
+mim_inline bool hook_direct_index(size_t size, size_t* index) {
+  *index = (size + MIN_ALIGN) / MIN_ALIGN;
+  return size - 1 < SMALL_MAX;  // not for 0, which has a bin of its own
+}
+
+size_t sec_stride(size_t block_size);
+mim_inline size_t hook_stride(size_t block_size) {
+  return sec_stride(block_size);
+}
+
+mim_inline size_t hook_page_tail(void) {
+  return mim_process.hook.page_tail;
+}
+
+mim_inline size_t hook_side_bytes(size_t page_bytes, size_t stride) {
+  return (MAGAZINE_SIZE + page_bytes / stride + 3) * sizeof(uint16_t);
+}
+
+// ---- fast paths -----------------------------------------------------------------------------------------------------
+
+void* sec_hand_out_slow(page_t* page, uintptr_t index, size_t size, family_t family, bool zero, uint16_t state);
+uintptr_t sec_take_back_odd(page_t* page, void* p, family_t family);
+void sec_fence_broken(page_t* page, uintptr_t index, uint32_t slack);
+void sec_wipe_broken(page_t* page, uintptr_t index);
+void sec_magazine_broken(page_t* page, uintptr_t index) __attribute__((noreturn, cold));
+
+mim_inline uintptr_t hook_pop(page_t* page) {
+  uintptr_t position = page->free;
+  page->free = position - 1;
+  return magazine_get(page, position);
+}
+
+// Nothing links blocks: the state says it.
+mim_inline void hook_push(page_t* page, uintptr_t index) {
+  state_set(page, index, STATE_FREE);
+  page->local_free = index;  // the last one freed is not the next one handed out
+}
+
+mim_inline void* hook_hand_out(page_t* page, uintptr_t index, size_t size, family_t family, bool zero) {
+  uint16_t state = state_get(page, index);
+  if (mim_unlikely(!state_is_free(state))) sec_magazine_broken(page, index);
+  uint8_t* p = page_block(page, index);
+  size_t block_size = page->block_size;
+  size_t slack = block_size - size;
+  state_set(page, index, state_live(family, slack));
+  if (mim_likely(page->flags & PAGE_WIPE)) {
+    if (state == STATE_FREE && mim_unlikely(!wipe_holds(p, block_size))) sec_wipe_broken(page, index);
+  } else if (zero) {
+    memset(p, 0, block_size);
+  }
+  if (mim_likely((page->flags & PAGE_FENCE) && slack != 0)) fence_set(page, index, p + block_size, slack);
+  return p;
+}
+
+mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
+  place_t place = page_place(page, p);
+  if (mim_unlikely(!place.start)) return sec_take_back_odd(page, p, family);
+  uint16_t state = state_get(page, place.index);
+  bool fits = family == FAMILY_ANY ? state_is_live(state)
+                                   : (state >> STATE_FAMILY_SHIFT) == (STATE_LIVE >> STATE_FAMILY_SHIFT | family);
+  if (mim_unlikely(!fits)) return sec_take_back_odd(page, p, family);
+  size_t block_size = page->block_size;
+  size_t slack = state & STATE_SLACK_MASK;
+  if (mim_likely((page->flags & PAGE_FENCE) && slack != 0)) {
+    if (mim_unlikely(!fence_holds(page, place.index, (uint8_t*)p + block_size, slack))) {
+      sec_fence_broken(page, place.index, (uint32_t)slack);
+    }
+  }
+  if (mim_likely(page->flags & PAGE_WIPE)) wipe_bytes(p, block_size);
+  return place.index;
+}
+
+bool sec_take_back_remote(page_t* page, void* p, family_t family);
+mim_inline bool hook_take_back_remote(page_t* page, void* p, family_t family) {
+  return sec_take_back_remote(page, p, family);
+}
+
+uintptr_t sec_deliver(page_t* page, void* p);
+mim_inline uintptr_t hook_deliver(page_t* page, void* p) {
+  return sec_deliver(page, p);
+}
+
+bool sec_check_claim(page_t* page, void* p, size_t size, size_t align);
+mim_inline bool hook_check_claim(page_t* page, void* p, size_t size, size_t align) {
+  return sec_check_claim(page, p, size, align);
+}
+
+// ---- pages ----------------------------------------------------------------------------------------------------------
+
+bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh);
+mim_inline bool hook_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
+  return sec_page_init(page, tld, side, fresh);
+}
+
+void sec_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count);
+mim_inline void hook_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count) {
+  sec_extend(page, tld, first, count);
+}
+
+// `used` counts the blocks handed out and in the mail; the rest of 1..capacity is free, and the magazine is empty.
+bool sec_refill(page_t* page, tld_t* tld);
+mim_inline bool hook_collect(page_t* page, tld_t* tld) {
+  return page->used < page->capacity && sec_refill(page, tld);
+}
+
+mim_inline bool hook_prefers_extension(const page_t* page) {
+  return page->capacity - page->used < HOOK_EXTEND_BLOCKS;
+}
+
+uint16_t* sec_page_done(page_t* page, bool discard, bool* zero);
+mim_inline uint16_t* hook_page_done(page_t* page, bool discard, bool* zero) {
+  return sec_page_done(page, discard, zero);
+}
+
+// ---- blocks, off the fast path ---------------------------------------------------------------------------------------
+
+size_t sec_usable(page_t* page, const void* p);
+mim_inline size_t hook_usable(page_t* page, const void* p) {
+  return sec_usable(page, p);
+}
+
+bool sec_check_live(page_t* page, const void* p, family_t family);
+mim_inline bool hook_check_live(page_t* page, const void* p, family_t family) {
+  return sec_check_live(page, p, family);
+}
+
+bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool zero);
+mim_inline bool hook_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool zero) {
+  return sec_resize(page, p, old_size, new_size, zero);
+}
+
+bool sec_block_states(page_t* page, uint64_t* free_map);
+mim_inline bool hook_block_states(page_t* page, uint64_t* free_map) {
+  return sec_block_states(page, free_map);
+}
+
+void sec_large_out(page_t* page, tld_t* tld, size_t size, family_t family);
+mim_inline void hook_large_out(page_t* page, tld_t* tld, size_t size, family_t family) {
+  sec_large_out(page, tld, size, family);
+}
+
+// Flush against the guard, as far as the alignment allows.
+mim_inline size_t hook_large_offset(size_t room, size_t size, size_t align) {
+  return align_down(room - size, align);
+}
+
+// One OS page for the guard.
+mim_inline size_t hook_large_extra(void) {
+  return mim_process.hook.os_page;
+}
+
+void sec_foreign(const void* p, const char* what);
+mim_inline void hook_foreign(const void* p, const char* what) {
+  sec_foreign(p, what);
+}
+
+// ---- memory of the region --------------------------------------------------------------------------------------------
+
+void sec_guard_segment(hook_segment_t* guards, uint8_t* start);
+mim_inline void hook_segment_init(hook_segment_t* guards, uint8_t* start) {
+  sec_guard_segment(guards, start);
+}
+
+void sec_guard_span_out(hook_segment_t* guards, uint8_t* start, size_t slices, size_t used);
+mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* start, size_t slices, size_t used) {
+  sec_guard_span_out(guards, start, slices, used);
+}
+
+bool sec_guard_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, bool large);
+mim_inline bool hook_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, bool large) {
+  return sec_guard_span_back(guards, start, slices, large);
+}
+
+void* sec_region_hint(size_t size);
+mim_inline void* hook_region_hint(size_t size) {
+  return sec_region_hint(size);
+}
+
+// ---- life of the process ---------------------------------------------------------------------------------------------
+
+void sec_keys_seed(void);
+mim_inline void hook_process_seed(void) {
+  sec_keys_seed();
+}
+
+void sec_process_init(void);
+mim_inline void hook_process_init(void) {
+  sec_process_init();
+}
+
+void sec_seal(void);
+mim_inline void hook_process_ready(void) {
+  sec_seal();
+}
+
+void sec_keys_fork_child(void);
+mim_inline void hook_fork_child(void) {
+  sec_keys_fork_child();
+}
+
+void sec_keys_thread(hook_thread_t* thread);
+mim_inline void hook_thread_init(tld_t* tld) {
+  sec_keys_thread(&tld->hook);
+}
+
+void sec_memzero(void* p, size_t size);
+mim_inline void hook_thread_done(tld_t* tld) {
+  sec_memzero(&tld->hook, sizeof(tld->hook));
+}
+
+void sec_print(void (*line)(const char* text, void* arg), void* arg);
+mim_inline void hook_print(void (*line)(const char* text, void* arg), void* arg) {
+  sec_print(line, arg);
+}
+
+#endif

@@ -1,0 +1,93 @@
+// The index of the secure layer: every function shared between files of secure/, under the file that defines it.
+#ifndef SEC_SECURE_H
+#define SEC_SECURE_H
+
+#include "../src/internal.h"
+#include "mimalloc-secure.h"
+
+// ---- policy.c: profiles and options -> mim_process.hook -------------------------------------------------------------
+void sec_policy_init(void);
+
+// ---- entropy.c: the root seed; the only file that knows libsodium ---------------------------------------------------
+// Fills `key` with 32 bytes. Fails closed: without any source the process ends with a report. Returns false when the
+// kernel's pool is not ready yet (early boot): the key then rests on AT_RANDOM alone, and sec_keys asks again later.
+bool sec_entropy_root(uint8_t key[32]);
+// Fresh bytes for a forked child, never blocking; false when there are none (a sandbox).
+bool sec_entropy_fresh(uint8_t key[32]);
+// ChaCha20 keystream (RFC 8439 block function, 64-bit nonce): out = size bytes under key and nonce.
+void sec_chacha20(uint8_t* out, size_t size, uint64_t nonce, const uint8_t key[32]);
+void sec_memzero(void* p, size_t size);
+
+// ---- keys.c: everything random that is not the root seed ------------------------------------------------------------
+// Before the first thread exists; under the process's start lock.
+void sec_keys_seed(void);
+// A new thread's pool. sec_random64 draws 8 bytes from it, refilling by ChaCha20; notices a fork.
+void sec_keys_thread(hook_thread_t* thread);
+uint64_t sec_random64(hook_thread_t* thread);
+// For the process as a whole (placement of the reservations), from a pool of its own under a lock.
+uint64_t sec_random_process(void);
+void sec_keys_fork_child(void);
+extern lock_t sec_keys_lock;
+
+// ---- report.c -------------------------------------------------------------------------------------------------------
+// What is known of a violation. Everything may be zero but the fault and the address.
+typedef struct sec_report_s {
+  mi_fault_t fault;
+  const void* address;       // what was freed or touched
+  page_t* page;              // NULL: outside
+  uintptr_t index;           // of the block in the page; 0: unknown
+  const void* block;         // its start
+  size_t block_size;
+  size_t request;
+  ptrdiff_t offset;          // of the first bad byte, from the end of the request (overflow) or from the block
+  size_t claimed;            // size or alignment a sized free claimed
+  const char* detail;        // a constant text
+} sec_report_t;
+// Reports, then ends the process, or returns when the policy for this fault says to go on.
+void sec_violation(const sec_report_t* report, sec_severity_t severity);
+// Corrupt metadata or an impossible state: always ends the process.
+void sec_fatal(mi_fault_t fault, const void* address, const char* detail) __attribute__((noreturn, cold));
+
+// ---- entry.c: states and the magazine -------------------------------------------------------------------------------
+bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh);
+uint16_t* sec_page_done(page_t* page, bool discard, bool* zero);
+void sec_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count);
+bool sec_refill(page_t* page, tld_t* tld);
+bool sec_block_states(page_t* page, uint64_t* free_map);
+
+// ---- invalid.c: what to do with a free that is not right ------------------------------------------------------------
+// Called when the checks of hook_take_back fail: classifies, reports. Returns the ref when the block may be freed after
+// all (a check that policy turned off), 0 when it must be left alone.
+uintptr_t sec_take_back_odd(page_t* page, void* p, family_t family) mim_cold;
+bool sec_take_back_remote(page_t* page, void* p, family_t family);
+uintptr_t sec_deliver(page_t* page, void* p);
+bool sec_check_claim(page_t* page, void* p, size_t size, size_t align);
+bool sec_check_live(page_t* page, const void* p, family_t family);
+size_t sec_usable(page_t* page, const void* p);
+bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool zero);
+void sec_foreign(const void* p, const char* what) mim_cold;
+void sec_large_out(page_t* page, tld_t* tld, size_t size, family_t family);
+
+// ---- fence.c --------------------------------------------------------------------------------------------------------
+void sec_fence_broken(page_t* page, uintptr_t index, uint32_t slack) mim_cold;
+
+// ---- wipe.c ---------------------------------------------------------------------------------------------------------
+void sec_wipe_broken(page_t* page, uintptr_t index) mim_cold;
+
+// ---- guard.c --------------------------------------------------------------------------------------------------------
+void sec_guard_init(void);
+void sec_guard_segment(hook_segment_t* guards, uint8_t* start);
+void sec_guard_span_out(hook_segment_t* guards, uint8_t* start, size_t slices, size_t used);
+bool sec_guard_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, bool large);
+void sec_guard_blocks(page_t* page, uint32_t first, uint32_t count);
+
+typedef struct sec_guard_info_s {
+  size_t installed, removed, refused, mappings_used, mappings_budget;
+} sec_guard_info_t;
+void sec_guard_info(sec_guard_info_t* info);
+
+// ---- seal.c ---------------------------------------------------------------------------------------------------------
+void sec_seal(void);
+int sec_seal_state(void);
+
+#endif
