@@ -1,0 +1,164 @@
+/**
+ * @file mimalloc/options.h
+ * Run-time options: their names and the functions that read and set them. Included by mimalloc.h.
+ *
+ * Every option is a `long`. It gets its value from, later ones winning: the default; the build; the
+ * environment variable `MIMALLOC_<NAME>` (`MIMALLOC_PURGE_DELAY=10`), read once at start and never in a
+ * process that gained privileges (`AT_SECURE`); mi_option_set(). Switches take 0/1, on/off, yes/no,
+ * true/false. An option "in KiB" takes bytes in the environment, with or without a suffix K, M, G or T
+ * (also `KiB`, `KB` ...), and is rounded up to KiB. A value that does not fit gives a warning that names the
+ * value and the range, and the default stays.
+ *
+ * Only the names are promised to stay; the numbers may change with every minor version.
+ *
+ * Thread rule: reading is safe at any time. Set options at the start of `main`, before threads exist; most
+ * of them are read when the first block is allocated or when a heap, page or arena is made.
+ */
+#ifndef MIMALLOC_OPTIONS_H
+#define MIMALLOC_OPTIONS_H
+
+#include "attr.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** @defgroup options Options
+ *  @{ */
+
+/**
+ * All options. The names of the mimalloc 2.4 interface come first and in its order, then names of other
+ * versions, then those of the secure build. "No effect" marks a name that is accepted, stored and
+ * returned, so that programs and scripts written for mimalloc run unchanged, but that steers nothing here.
+ */
+typedef enum mi_option_e {
+  mi_option_show_errors,          ///< Switch: print error messages.
+  mi_option_show_stats,           ///< Switch: print statistics at the end of the process.
+  mi_option_verbose,              ///< 0..3: print what the library does, and all options at start.
+  mi_option_eager_commit,         ///< Switch: no effect; memory is opened a segment at a time.
+  mi_option_arena_eager_commit,   ///< 0..2: open reserved arena memory at once (2: where overcommit is on).
+  mi_option_purge_decommits,      ///< Switch: purge by giving memory back (1) or by marking it free (0).
+  mi_option_allow_large_os_pages, ///< Switch: use large OS pages (2 or 4 MiB) where there are any.
+  mi_option_reserve_huge_os_pages,     ///< Number of 1 GiB OS pages to reserve at start.
+  mi_option_reserve_huge_os_pages_at,  ///< NUMA node they are to come from; -1 for all nodes in turn.
+  mi_option_reserve_os_memory,         ///< OS memory to reserve at start, in KiB.
+  mi_option_deprecated_segment_cache,  ///< No effect.
+  mi_option_deprecated_page_reset,     ///< No effect.
+  mi_option_abandoned_page_purge,      ///< Switch: purge the pages of a thread that ends at once.
+  mi_option_deprecated_segment_reset,  ///< No effect.
+  mi_option_eager_commit_delay,        ///< No effect; see mi_option_eager_commit.
+  mi_option_purge_delay,          ///< Milliseconds until free memory goes back; 0 at once, -1 never.
+  mi_option_use_numa_nodes,       ///< NUMA nodes to assume; 0 asks the OS.
+  mi_option_disallow_os_alloc,    ///< Switch: use only memory that was reserved at start or handed in.
+  mi_option_os_tag,               ///< No effect; a tag of memory on another OS.
+  mi_option_max_errors,           ///< Error messages to print at most; 0 for no limit.
+  mi_option_max_warnings,         ///< Warnings to print at most; 0 for no limit.
+  mi_option_max_segment_reclaim,  ///< No effect; abandoned pages are taken one by one.
+  mi_option_destroy_on_exit,      ///< Switch: give all memory back at exit, also blocks still in use.
+  mi_option_arena_reserve,        ///< Size of an arena that is reserved on demand, in KiB.
+  mi_option_arena_purge_mult,     ///< Factor on mi_option_purge_delay for arena memory.
+  mi_option_purge_extend_delay,   ///< No effect; purge times are not extended.
+  mi_option_abandoned_reclaim_on_free,   ///< Switch: who frees into an abandoned page takes it over.
+  mi_option_disallow_arena_alloc,        ///< Switch: no allocation in arenas, except in heaps bound to one.
+  mi_option_retry_on_oom,                ///< Milliseconds to retry when the OS has no memory; 0 for no retry.
+  mi_option_visit_abandoned,             ///< Switch: keep what mi_abandoned_visit_blocks() needs.
+  mi_option_guarded_min,                 ///< Smallest request, in bytes, that may be a sampled guarded block.
+  mi_option_guarded_max,                 ///< Largest request, in bytes, that may be a sampled guarded block.
+  mi_option_guarded_precise,             ///< Switch: guarded blocks end exactly at the guard, unaligned.
+  mi_option_guarded_sample_rate,         ///< One allocation in this many is guarded; 0 for none.
+  mi_option_guarded_sample_seed,         ///< Seed of the choice of samples; 0 for a random one.
+  mi_option_target_segments_per_thread,  ///< No effect; segments are shared by threads.
+  mi_option_generic_collect,             ///< Calls of the generic path between two collections.
+  mi_option_allow_thp,                   ///< Switch: allow transparent huge pages.
+  // Names of version 3.
+  mi_option_page_reclaim_on_free,  ///< As mi_option_abandoned_reclaim_on_free, for version 3; -1 for never.
+  mi_option_page_full_retain,      ///< No effect.
+  mi_option_page_max_candidates,   ///< Pages to look at for the fullest one at most.
+  mi_option_max_vabits,            ///< Bits of address space to reserve at most; 0 for as many as there are.
+  mi_option_pagemap_commit,        ///< No effect; there is no page map.
+  mi_option_page_commit_on_demand, ///< No effect; see mi_option_eager_commit.
+  mi_option_page_max_reclaim,      ///< No effect.
+  mi_option_page_cross_thread_max_reclaim, ///< No effect.
+  mi_option_minimal_purge_size,            ///< Smallest piece of memory to purge, in KiB.
+  mi_option_arena_max_object_size,         ///< No effect; blocks of every size lie in the one region.
+  mi_option_arena_is_numa_local,           ///< No effect.
+  // Names of our own; see mimalloc-secure.h for the values. Without effect in the plain build.
+  mi_option_profile,        ///< Sum of mechanisms, an mi_profile_t: fast, default, strict or fuzz. Read once.
+  mi_option_on_violation,   ///< What follows a detected misuse, an mi_severity_t: abort or report.
+  mi_option_fence,          ///< mi_severity_t of overflow and underflow checks; off writes no fence at all.
+  mi_option_zero_free,      ///< Largest block, in bytes, that is zeroed when freed; 0 for none, -1 for all.
+  mi_option_quarantine,     ///< Freed memory kept out of use, for each thread, in KiB; 0 for none.
+  mi_option_sample_rate,    ///< One allocation in this many is a guarded block; 0 for none, 1 for all.
+  mi_option_family_check,   ///< mi_severity_t of `malloc`, `new`, `new[]` being freed by the wrong one.
+  mi_option_size_check,     ///< mi_severity_t of sized and aligned frees that name a wrong size.
+  mi_option_foreign,        ///< What becomes of a pointer that is not ours, an mi_foreign_t.
+  mi_option_report,         ///< Form of reports, an mi_report_form_t: text, JSON, or the path of a file.
+  mi_option_checked_memory, ///< mi_severity_t of memcpy, memset, strcpy and so on going beyond a block.
+  _mi_option_last,          ///< Number of options; no option.
+  // Older and newer names of the above.
+  mi_option_large_os_pages = mi_option_allow_large_os_pages,               ///< Older name.
+  mi_option_eager_region_commit = mi_option_arena_eager_commit,            ///< Older name.
+  mi_option_deprecated_eager_region_commit = mi_option_arena_eager_commit, ///< Older name.
+  mi_option_reset_decommits = mi_option_purge_decommits,                   ///< Older name.
+  mi_option_deprecated_reset_decommits = mi_option_purge_decommits,        ///< Older name.
+  mi_option_allow_decommit = mi_option_purge_decommits,                    ///< Older name.
+  mi_option_page_reset = mi_option_deprecated_page_reset,                  ///< Older name; no effect.
+  mi_option_abandoned_page_reset = mi_option_abandoned_page_purge,         ///< Older name.
+  mi_option_abandoned_page_decommit = mi_option_abandoned_page_purge,      ///< Older name.
+  mi_option_reset_delay = mi_option_purge_delay,                           ///< Older name.
+  mi_option_decommit_delay = mi_option_purge_delay,                        ///< Older name.
+  mi_option_segment_decommit_delay = mi_option_purge_delay,                ///< Older name.
+  mi_option_decommit_extend_delay = mi_option_purge_extend_delay,          ///< Older name; no effect.
+  mi_option_limit_os_alloc = mi_option_disallow_os_alloc,                  ///< Older name.
+  mi_option_deprecated_eager_commit = mi_option_eager_commit,                 ///< Newer name; no effect.
+  mi_option_deprecated_abandoned_page_purge = mi_option_abandoned_page_purge, ///< Newer name.
+  mi_option_deprecated_eager_commit_delay = mi_option_eager_commit_delay,     ///< Newer name; no effect.
+  mi_option_deprecated_max_segment_reclaim = mi_option_max_segment_reclaim,   ///< Newer name; no effect.
+  mi_option_deprecated_purge_extend_delay = mi_option_purge_extend_delay      ///< Newer name; no effect.
+} mi_option_t;
+
+/** Is @p option other than 0? False for a number that is no option. */
+MI_NODISCARD MI_EXPORT bool mi_option_is_enabled(mi_option_t option) MI_NOEXCEPT;
+
+/** Set @p option to 1. */
+MI_EXPORT void mi_option_enable(mi_option_t option) MI_NOEXCEPT;
+
+/** Set @p option to 0. */
+MI_EXPORT void mi_option_disable(mi_option_t option) MI_NOEXCEPT;
+
+/** Set @p option to 1 or 0. */
+MI_EXPORT void mi_option_set_enabled(mi_option_t option, bool enable) MI_NOEXCEPT;
+
+/** Set the default of @p option to 1 or 0; no change if environment or program have set it already. */
+MI_EXPORT void mi_option_set_enabled_default(mi_option_t option, bool enable) MI_NOEXCEPT;
+
+/** The value of @p option, sizes in KiB; 0 for a number that is no option. */
+MI_NODISCARD MI_EXPORT long mi_option_get(mi_option_t option) MI_NOEXCEPT;
+
+/** The value of @p option, not below @p min and not above @p max. */
+MI_NODISCARD MI_EXPORT long mi_option_get_clamp(mi_option_t option, long min, long max) MI_NOEXCEPT;
+
+/**
+ * The value of @p option as a size in bytes: options in KiB are multiplied by 1024, others returned as they
+ * are; 0 for a negative value, SIZE_MAX when the product is too large.
+ */
+MI_NODISCARD MI_EXPORT size_t mi_option_get_size(mi_option_t option) MI_NOEXCEPT;
+
+/**
+ * Set @p option to @p value (sizes in KiB). A value out of range gives a warning and changes nothing, and so
+ * does one that would lower the hardening of a secure build that does not allow that.
+ */
+MI_EXPORT void mi_option_set(mi_option_t option, long value) MI_NOEXCEPT;
+
+/** Set the default of @p option; no change if environment or program have set it already. */
+MI_EXPORT void mi_option_set_default(mi_option_t option, long value) MI_NOEXCEPT;
+
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  // MIMALLOC_OPTIONS_H
