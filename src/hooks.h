@@ -34,10 +34,21 @@ typedef struct hook_process_s {
 
 // ---- layout ---------------------------------------------------------------------------------------------------------
 
-// Bytes by which a block of a bin exceeds its nominal size, so that a request of the nominal size leaves room for
-// what the layer keeps behind it; and the least it needs there.
+// A bin is found by rounding the request up to granules of MIN_ALIGN; this many bytes are set aside for the layer
+// first, so that a request of a nominal size (2^k, say) does not fall into the next bin.
 #define HOOK_BIN_PAD ((size_t)0)
+
+// Bytes of each block that the layer needs behind the request, at least.
 #define HOOK_MIN_SLACK ((size_t)0)
+
+// Offset of the set of bins used for aligned requests: BIN_ALIGNED when blocks of normal bins are not aligned.
+#define HOOK_ALIGNED_SET ((size_t)0)
+
+// The blocks of a bin of this nominal size. `aligned`: of the aligned set.
+mim_inline bin_t hook_bin(size_t nominal, bool aligned) {
+  (void)aligned;
+  return (bin_t){.block_size = (uint32_t)nominal, .stride = (uint32_t)nominal, .room = (uint32_t)nominal};
+}
 
 // Slices at the end of each segment that are never used.
 #define HOOK_SEPARATOR_SLICES ((size_t)0)
@@ -53,11 +64,6 @@ typedef struct hook_process_s {
 mim_inline bool hook_direct_index(size_t size, size_t* index) {
   *index = (size + MIN_ALIGN - 1) / MIN_ALIGN;
   return size <= SMALL_MAX;
-}
-
-// Distance between blocks of this size; larger when each block has a guard of its own.
-mim_inline size_t hook_stride(size_t block_size) {
-  return block_size;
 }
 
 // Bytes at the end of a page that hold no blocks.
@@ -220,14 +226,8 @@ mim_inline void hook_large_out(page_t* page, tld_t* tld, size_t size, family_t f
   (void)family;
 }
 
-// Where in `room` bytes of span a large block of `size` bytes with this alignment starts: at the start, or flush
-// against the end.
-mim_inline size_t hook_large_offset(size_t room, size_t size, size_t align) {
-  (void)room;
-  (void)size;
-  (void)align;
-  return 0;
-}
+// Where a large block lies in its span: flush against the end, or at the start.
+#define HOOK_LARGE_FLUSH 0
 
 // Bytes a large block needs besides what was asked for.
 mim_inline size_t hook_large_extra(void) {
@@ -282,6 +282,11 @@ mim_inline void hook_process_init(void) {
 }
 // Everything in mim_process is final: seal it.
 mim_inline void hook_process_ready(void) {
+}
+// Round a fork, with all locks of the core held.
+mim_inline void hook_fork_prepare(void) {
+}
+mim_inline void hook_fork_parent(void) {
 }
 mim_inline void hook_fork_child(void) {
 }

@@ -14,7 +14,8 @@
 extern process_t mim_process;  // final after start, then read-only
 
 // Makes the allocator ready; cheap when it is. Called by the first slow path of each thread.
-void mim_process_init(void);
+// False: out of memory or address space, to be tried again.
+bool mim_process_init(void);
 bool mim_process_is_ready(void);
 
 // ---- thread.c -------------------------------------------------------------------------------------------------------
@@ -24,6 +25,7 @@ bool mim_process_is_ready(void);
 typedef struct tls_s {
   heap_t* heap;
   tld_t* tld;
+  int endings;   // times the thread has ended: after the last, each call borrows a heap
 } tls_t;
 extern __thread tls_t mim_tls __attribute__((tls_model("initial-exec")));
 extern heap_t mim_heap_empty;
@@ -34,9 +36,9 @@ extern page_t mim_page_empty_slot;
 heap_t* mim_thread_heap(void);
 // For a thread that has already ended: like mim_thread_heap, to be followed by mim_thread_return.
 void mim_thread_return(heap_t* heap);
+bool mim_thread_init_process(void);
+extern lock_t mim_thread_lock;
 void mim_thread_done(void);
-void mim_thread_fork_prepare(void);
-void mim_thread_fork_parent(void);
 void mim_thread_fork_child(void);
 size_t mim_thread_count(void);
 // Calls `visit` for each thread's state under the lock of the list.
@@ -64,6 +66,7 @@ typedef struct span_s {
   uint8_t* start;   // NULL: out of memory
   size_t slices;
   bool zero;        // reads as zero throughout
+  bool fresh;       // not touched since the OS gave it
 } span_t;
 
 // `slices` consecutive slices whose start is a multiple of `align` (power of two; SLICE_SIZE at least). The first
@@ -76,22 +79,18 @@ bool mim_region_purge(bool force);
 extern lock_t mim_region_lock;
 
 typedef struct region_info_s {
-  size_t reserved, committed, committed_peak, purged_total, purge_calls, segments, opened, segments_peak;
+  size_t reserved, committed, committed_peak, purged_total, purge_calls, segments, opened;
 } region_info_t;
 void mim_region_info(region_info_t* info);
+// Slices whose slots can be read.
+size_t mim_region_slices(void);
 
 // ---- sizeclass.c ----------------------------------------------------------------------------------------------------
 
-typedef struct bin_s {
-  uint32_t block_size;
-  uint32_t stride;
-  uint32_t room;        // the largest request that fits
-  uint16_t slices;      // of a page
-} bin_t;
 extern bin_t mim_bins[BIN_COUNT];
 
 void mim_bins_init(void);
-// The bin of a request, 0 < size <= mim_medium_max().
+// The bin of a request, size <= MEDIUM_MAX.
 size_t mim_bin_of(size_t size);
 // The bin of a request whose blocks are aligned to `align` (a power of two, MIN_ALIGN < align <= BIN_ALIGN_MAX);
 // 0 when there is none.
@@ -104,9 +103,10 @@ mim_inline page_t* mim_page_of(const void* p);
 // A page of a bin for a heap, with blocks on its list; NULL when out of memory.
 page_t* mim_page_fresh(heap_t* heap, size_t bin);
 // The same with a block size and a start of its own, for BIN_ODD.
-page_t* mim_page_fresh_odd(heap_t* heap, size_t block_size, size_t start_offset);
+page_t* mim_page_fresh_odd(heap_t* heap, size_t size, size_t align, size_t offset);
 // A page for one block of `size` bytes at a multiple of `align`, less `offset`.
-page_t* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offset, bool* zero);
+// Returned handed out, with its memory zeroed when `zero`.
+void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero);
 // Makes blocks available on `page->free` if it can; false: the page is full. Owner only.
 bool mim_page_refill(page_t* page);
 // The last block of a page was freed. Owner only.
@@ -117,13 +117,15 @@ bool mim_page_is_valid(const page_t* page);
 
 // ---- heap.c ---------------------------------------------------------------------------------------------------------
 
-void mim_heap_init(heap_t* heap, tld_t* tld);
-void mim_heap_queue_push(heap_t* heap, page_t* page);
+heap_t* mim_heap_make(tld_t* tld, bool keeps_full);
+void mim_heap_unmake(heap_t* heap);  // it has no pages
+void mim_heap_queue_push(heap_t* heap, page_t* page, bool front);
 void mim_heap_queue_remove(heap_t* heap, page_t* page);
 // A page that turned out full: dropped (nobody owns it), or kept in the heap's list of full pages.
 void mim_heap_page_full(heap_t* heap, page_t* page);
-// A page of the caller that was full has a free block again.
+// A page of the caller that was in the list of full pages has a free block again.
 void mim_heap_page_unfull(page_t* page);
+void mim_heap_retire_tick(heap_t* heap, bool force);
 // Takes ownership of a page nobody owns, if nobody is faster; it is then in a queue of the thread's heap.
 bool mim_heap_adopt(heap_t* heap, page_t* page);
 // A page of the bin that an ended thread left, or NULL.
@@ -143,14 +145,21 @@ void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero);
 void* mim_malloc_aligned(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero);
 void* mim_realloc(heap_t* heap, void* p, size_t size, family_t family, bool zero);
 void* mim_realloc_aligned(heap_t* heap, void* p, size_t size, size_t align, size_t offset, bool zero);
+// Runs the program's deferred free function, if there is one. Not while it runs.
+void mim_deferred_free(heap_t* heap, bool force);
 // Fails a request: sets errno, calls the error handler, returns NULL.
 void* mim_fail(int error, size_t size);
 
 // ---- free.c, mail.c -------------------------------------------------------------------------------------------------
 
+// Frees what the fast path does not: NULL, foreign pointers, blocks of pages that the thread does not own.
 void mim_free_slow(page_t* page, void* p, family_t family);
-// Sends a block to the owner of its page.
-void mim_mail_send(tld_t* me, tld_t* owner, void* p, size_t bytes);
+// The owner frees a block that hook_take_back or hook_deliver has checked.
+mim_inline void mim_free_checked(page_t* page, uintptr_t ref);
+// Routes a block that was in the mail: frees it if the page is the thread's or nobody's, or sends it on.
+void mim_free_delivered(tld_t* me, void* p);
+// Sends a block to the owner of its page: with others, or `at_once`.
+void mim_mail_send(tld_t* me, tld_t* owner, void* p, size_t bytes, bool at_once);
 // Frees the blocks that others sent to the calling thread.
 void mim_mail_deliver(tld_t* me);
 // Hands over what the calling thread has not sent yet.
@@ -194,8 +203,24 @@ mim_inline page_t* mim_page_of(const void* p) {
   return (page_t*)(slot - atomic_load_explicit(&((page_t*)slot)->back, memory_order_relaxed));
 }
 
+// The thread that owns a page; NULL: nobody.
 mim_inline tld_t* mim_page_owner(const page_t* page) {
-  return atomic_load_explicit(&((page_t*)page)->owner, memory_order_relaxed);
+  uintptr_t owner = (uintptr_t)atomic_load_explicit(&((page_t*)page)->owner, memory_order_acquire);
+  return (tld_t*)(owner & ~OWNER_FULL);
+}
+
+// The heap of a page is the owner's to change, and anyone's to look at.
+mim_inline void mim_page_set_heap(page_t* page, heap_t* heap) {
+  __atomic_store_n(&page->heap, heap, __ATOMIC_RELAXED);
+}
+
+mim_inline heap_t* mim_page_heap(const page_t* page) {
+  return __atomic_load_n(&page->heap, __ATOMIC_RELAXED);
+}
+
+mim_inline void mim_free_checked(page_t* page, uintptr_t ref) {
+  hook_push(page, ref);
+  if (mim_unlikely(--page->used == 0)) mim_page_empty(page);
 }
 
 mim_inline uint8_t* mim_page_start(const page_t* page) {  // of the slices

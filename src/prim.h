@@ -88,6 +88,9 @@ uint32_t mim_os_process_id(void);
 void mim_os_wait(_Atomic(uint32_t)* word, uint32_t expected);
 void mim_os_wake(_Atomic(uint32_t)* word, bool all);
 
+// Lets another thread run.
+void mim_os_yield(void);
+
 // Ends the process by SIGABRT, whatever handlers are installed: flushes nothing, allocates nothing.
 void mim_os_abort(void) __attribute__((noreturn));
 

@@ -42,8 +42,8 @@
 #define MEDIUM_MAX ((size_t)64 * KIB)
 #define MEDIUM_SLICES ((size_t)8)
 
-// A large block has index 1, and every other address in its page an index or a remainder that is not 0 1: its stride
-// is the largest the region can be.
+// A large block is index 1 of a page whose stride is as large as the region can be: every other address in the page
+// has index 0 or a remainder.
 #define LARGE_STRIDE_SHIFT 44
 #define LARGE_RECIPROCAL ((uint64_t)1 << (64 - LARGE_STRIDE_SHIFT))
 
@@ -69,9 +69,13 @@ enum {
   PAGE_LARGE = 1,      // one block, recorded in large_request/large_size
   PAGE_LISTED = 2,     // in the list of abandoned pages (under its lock)
   PAGE_ZERO = 4,       // every block on `free` reads as zero (but, in the plain build, its link)
-  PAGE_IN_FULL = 8,    // in its heap's list of full pages
+  PAGE_IN_FULL = 8,    // in its heap's list of full pages; its owner is then tagged OWNER_FULL
   PAGE_RETIRED = 16,   // empty, kept for a while because it is the last of its bin
-};
+  PAGE_QUEUED = 32,    // in the queue of its bin
+};                     // 64 and 128 are the secure layer's
+
+// Tag in page->owner: owned, but in the list of full pages, so that frees take the slow path and move it back.
+#define OWNER_FULL ((uintptr_t)1)
 
 // Metadata of a page, in the slot of its first slice. A slot is two cache lines, split by who writes:
 //   line 0  read by every thread that frees into the page; written when the page is made, adopted or dropped
@@ -125,11 +129,18 @@ typedef struct page_queue_s {
 // (in the plain build the two are the same blocks, and the second set stays unused). BIN_ODD holds pages whose blocks
 // are aligned at an offset, each of its own size. BIN_ZERO: blocks of zero bytes.
 #define BIN_NORMAL 81
-#define BIN_ALIGNED (BIN_NORMAL)  // bin b of the aligned set is BIN_ALIGNED + b
+#define BIN_ALIGNED BIN_NORMAL  // bin b of the aligned set is BIN_ALIGNED + b
 #define BIN_ODD (2 * BIN_NORMAL + 1)
 #define BIN_ZERO (2 * BIN_NORMAL + 2)
 #define BIN_COUNT (2 * BIN_NORMAL + 3)
 #define BIN_LARGE BIN_COUNT  // pages with one block: not a queue, only a name in statistics
+
+typedef struct bin_s {
+  uint32_t block_size;
+  uint32_t stride;
+  uint32_t room;        // the largest request that fits
+  uint16_t slices;      // of a page
+} bin_t;
 
 // ---- statistics -----------------------------------------------------------------------------------------------------
 
@@ -157,6 +168,8 @@ struct mi_heap_s {
   tld_t* tld;
   heap_t* next;                   // in tld->heaps
   size_t page_count;              // pages in queues and the full list
+  uint16_t retired_min;           // bins that may hold a retired page: min..max, none when min > max
+  uint16_t retired_max;
   int arena;                      // -1: the region; otherwise only this arena
   int tag;
   bool keeps_full;                // a first-class heap: its pages never lose their owner while it lives
@@ -190,6 +203,7 @@ struct tld_s {
   uint32_t generic_count;
   bool recursing;                 // inside a deferred free callback
   bool borrowed;                  // used for one call of a thread that has already ended
+  bool lost;                      // in a forked child: of a thread that exists in the parent only
   uint64_t heartbeat;
   outbox_t outbox[OUTBOX_COUNT];
   uint32_t mail_count;
@@ -205,8 +219,8 @@ struct tld_s {
 
 // ---- process --------------------------------------------------------------------------------------------------------
 
-// Written once at start, then sealed by the secure build. One OS page of its own.
-typedef struct process_s {
+// Written once at start, then sealed by the secure build: it has OS pages of its own.
+typedef struct __attribute__((aligned(4096))) process_s {
   uintptr_t region;          // start of the region
   page_t* slots;             // slot of slice 0
   size_t region_size;

@@ -1,0 +1,157 @@
+// Allocation off the fast path: finding or making a page that has a free block, large blocks, aligned blocks; and, since
+// this path is taken at least once for every page's worth of blocks, all the work that is put off until then.
+#include "fastpath.h"
+
+// ---- deferred work --------------------------------------------------------------------------------------------------
+
+static _Atomic(mi_deferred_free_fun*) deferred_free;
+static _Atomic(void*) deferred_arg;
+
+void mi_register_deferred_free(mi_deferred_free_fun* fun, void* arg) {
+  atomic_store_explicit(&deferred_arg, arg, memory_order_relaxed);
+  atomic_store_explicit(&deferred_free, fun, memory_order_release);
+}
+
+void mim_deferred_free(heap_t* heap, bool force) {
+  tld_t* tld = heap->tld;
+  tld->heartbeat++;
+  mi_deferred_free_fun* fun = atomic_load_explicit(&deferred_free, memory_order_acquire);
+  if (fun == NULL || tld->recursing) return;
+  tld->recursing = true;
+  fun(force, tld->heartbeat, atomic_load_explicit(&deferred_arg, memory_order_relaxed));
+  tld->recursing = false;
+}
+
+// Every call of the generic path calls the deferred free function and looks into the inbox; every GENERIC_INTERVAL-th
+// does the rest.
+#define GENERIC_INTERVAL 64
+
+static void generic_tick(heap_t* heap) {
+  tld_t* tld = heap->tld;
+  mim_deferred_free(heap, false);
+  mim_mail_deliver(tld);
+  if (++tld->generic_count < GENERIC_INTERVAL) return;
+  tld->generic_count = 0;
+  tld->stats.generic += GENERIC_INTERVAL;
+  mim_mail_flush(tld);
+  for (heap_t* each = tld->heaps; each != NULL; each = each->next) mim_heap_retire_tick(each, false);
+  mim_region_purge(false);
+}
+
+// ---- finding a page -------------------------------------------------------------------------------------------------
+
+// A page of the bin that has a free block. Pages that turn out full leave the queue on the way.
+static page_t* page_find(heap_t* heap, size_t bin) {
+  page_queue_t* queue = &heap->bins[bin];
+  for (page_t *page = queue->first, *next; page != NULL; page = next) {
+    next = page->next;
+    heap->tld->stats.searched++;
+    if (mim_page_refill(page)) return page;
+    mim_heap_page_full(heap, page);
+  }
+  for (page_t* page; (page = mim_heap_reclaim(heap, bin)) != NULL;) {
+    if (mim_page_refill(page)) return page;
+    mim_heap_page_full(heap, page);
+  }
+  page_t* page = mim_page_fresh(heap, bin);
+  if (page == NULL) return NULL;
+  mim_heap_queue_push(heap, page, true);
+  return mim_page_refill(page) ? page : NULL;
+}
+
+static void* hand_out(page_t* page, size_t size, family_t family, bool zero) {
+  page->used++;
+  return hook_hand_out(page, hook_pop(page), size, family, zero);
+}
+
+static void* malloc_binned(heap_t* heap, size_t size, family_t family, bool zero) {
+  size_t bin = HOOK_ZERO_BIN && size == 0 ? BIN_ZERO : mim_bin_of(size);
+  page_t* page = page_find(heap, bin);
+  return page == NULL ? NULL : hand_out(page, size, family, zero);
+}
+
+void* mim_fail(int error, size_t size) {
+  if (error == ENOMEM) {
+    mim_error(ENOMEM, "out of memory: %zu bytes", size);
+  } else if (error == EOVERFLOW) {
+    mim_error(EOVERFLOW, "size of the request is too large: %zu bytes", size);
+    error = ENOMEM;
+  }
+  errno = error;
+  return NULL;
+}
+
+// ---- the generic path -----------------------------------------------------------------------------------------------
+
+void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero) {
+  if (heap == NULL || heap == &mim_heap_empty) {
+    heap = mim_thread_heap();
+    if (mim_unlikely(heap == NULL)) return mim_fail(ENOMEM, size);
+  }
+  if (mim_unlikely(size > MAX_REQUEST)) {
+    mim_thread_return(heap);
+    return mim_fail(EOVERFLOW, size);
+  }
+  generic_tick(heap);
+  void* p = NULL;
+  for (int attempt = 0; attempt < 2 && p == NULL; attempt++) {
+    if (attempt > 0) mim_heap_collect(heap, true);  // out of memory: give back what we can, and try once more
+    p = size <= MEDIUM_MAX ? malloc_binned(heap, size, family, zero)
+                           : mim_page_fresh_large(heap, size, MIN_ALIGN, 0, family, zero);
+  }
+  mim_thread_return(heap);
+  return mim_likely(p != NULL) ? p : mim_fail(ENOMEM, size);
+}
+
+// ---- aligned --------------------------------------------------------------------------------------------------------
+
+// Aligned at an offset: pages whose blocks are all shifted alike, each page with a block size and a shift of its own.
+static void* malloc_odd(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero) {
+  size_t block_size = align_up(max_size(size + HOOK_MIN_SLACK, 1), align);
+  for (page_t *page = heap->bins[BIN_ODD].first, *next; page != NULL; page = next) {
+    next = page->next;
+    bool fits = page->block_size == block_size && ((page->origin + page->stride + offset) & (align - 1)) == 0;
+    if (fits && mim_page_refill(page)) return hand_out(page, size, family, zero);
+    if (fits) mim_heap_page_full(heap, page);
+  }
+  page_t* page = mim_page_fresh_odd(heap, size, align, offset);
+  if (page == NULL) return NULL;
+  mim_heap_queue_push(heap, page, true);
+  return mim_page_refill(page) ? hand_out(page, size, family, zero) : NULL;
+}
+
+static void* aligned_try(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero) {
+  if (align <= BIN_ALIGN_MAX && offset % align == 0) {
+    size_t bin = mim_bin_of_aligned(size, align);
+    if (bin != 0) {
+      page_t* page = page_find(heap, bin);
+      return page == NULL ? NULL : hand_out(page, size, family, zero);
+    }
+  } else if (align <= BIN_ALIGN_MAX && size + align <= MEDIUM_MAX) {
+    return malloc_odd(heap, size, align, offset, family, zero);
+  }
+  return mim_page_fresh_large(heap, size, align, offset % align, family, zero);
+}
+
+void* mim_malloc_aligned(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero) {
+  if (mim_unlikely(!is_power_of_two(align))) return mim_fail(EINVAL, align);
+  if (mim_unlikely(size > MAX_REQUEST)) return mim_fail(EOVERFLOW, size);
+  if (align <= MIN_ALIGN && offset % align == 0) {
+    return mim_heap_alloc(heap == NULL ? mim_tls.heap : heap, size, family, zero);
+  }
+  if (heap == NULL || heap == &mim_heap_empty) {
+    heap = mim_thread_heap();
+    if (mim_unlikely(heap == NULL)) return mim_fail(ENOMEM, size);
+  }
+  generic_tick(heap);
+  // An alignment below the least one, at an odd offset, is asked of the least one.
+  size_t wanted = max_size(align, MIN_ALIGN);
+  size_t shift = align < MIN_ALIGN ? offset % align : offset;
+  void* p = NULL;
+  for (int attempt = 0; attempt < 2 && p == NULL; attempt++) {
+    if (attempt > 0) mim_heap_collect(heap, true);
+    p = aligned_try(heap, size, wanted, shift, family, zero);
+  }
+  mim_thread_return(heap);
+  return mim_likely(p != NULL) ? p : mim_fail(ENOMEM, size);
+}

@@ -1,0 +1,67 @@
+// Freeing off the fast path: nothing, foreign pointers, blocks of other threads' pages, and of pages nobody owns.
+#include "fastpath.h"
+
+// The owner frees into a page that is in the list of full pages, or that it has just adopted.
+static void free_owned(page_t* page, void* p, family_t family) {
+  uintptr_t ref = hook_take_back(page, p, family);
+  if (ref == 0) return;
+  if (page->flags & PAGE_IN_FULL) mim_heap_page_unfull(page);
+  mim_free_checked(page, ref);
+}
+
+static void free_remote(tld_t* me, page_t* page, tld_t* owner, void* p, family_t family) {
+  heap_t* heap = mim_page_heap(page);
+  bool at_once = heap == NULL || heap->keeps_full;  // mi_heap_destroy must find it in the inbox
+  size_t bytes = page->block_size;
+  if (!hook_take_back_remote(page, p, family)) return;
+  mim_mail_send(me, owner, p, bytes, at_once);
+}
+
+void mim_free_slow(page_t* page, void* p, family_t family) {
+  if (p == NULL) return;
+  if (mim_unlikely(page == NULL || page->reciprocal == 0)) {
+    hook_foreign(p, "free");
+    return;
+  }
+  heap_t* heap = mim_thread_heap();
+  if (mim_unlikely(heap == NULL)) return;  // no memory for a heap: the block is lost, the program goes on
+  tld_t* me = heap->tld;
+  for (;;) {
+    tld_t* owner = mim_page_owner(page);
+    if (owner == me) {
+      free_owned(page, p, family);
+      break;
+    }
+    if (owner != NULL) {
+      free_remote(me, page, owner, p, family);
+      break;
+    }
+    if (mim_heap_adopt(me->backing, page)) {
+      free_owned(page, p, family);
+      break;
+    }
+  }
+  mim_thread_return(heap);
+}
+
+void mim_free_delivered(tld_t* me, void* p) {
+  page_t* page = mim_page_of(p);
+  for (;;) {
+    tld_t* owner = mim_page_owner(page);
+    if (owner != NULL && owner != me) {
+      if (atomic_load_explicit(&owner->inbox, memory_order_relaxed) == INBOX_CLOSED) {
+        if (owner->lost) return;  // its thread was left behind by fork, and so are its pages
+        mim_os_yield();           // its thread is ending, and about to let go of the page
+        continue;
+      }
+      mim_mail_send(me, owner, p, page->block_size, false);
+      return;
+    }
+    if (owner == me || mim_heap_adopt(me->backing, page)) break;
+  }
+  uintptr_t ref = hook_deliver(page, p);
+  if (ref == 0) return;
+  if (page->flags & PAGE_IN_FULL) mim_heap_page_unfull(page);
+  me->stats.delivered++;
+  mim_free_checked(page, ref);
+}

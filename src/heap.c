@@ -1,0 +1,344 @@
+// Heaps: queues of pages, by bin, that one thread owns.
+//
+// A page is in the queue of its bin while it may have free blocks. A page that turns out full leaves the queue: the
+// heap of a thread drops it (nobody owns it then, and whoever frees into it first adopts it), a first-class heap keeps
+// it in a list, since mi_heap_destroy must find it. Pages of an ended thread that have free blocks wait in a global
+// list for each bin until a thread adopts them.
+//
+// Everything is done by the owning thread, but the lists of abandoned pages, which are under mim_abandoned_lock.
+#include "internal.h"
+
+lock_t mim_abandoned_lock;
+
+static struct {
+  page_queue_t bins[BIN_COUNT];
+  _Atomic(size_t) count;
+} abandoned;
+
+// ---- queues ---------------------------------------------------------------------------------------------------------
+
+static void queue_insert(page_queue_t* queue, page_t* page, bool front) {
+  page->next = front ? queue->first : NULL;
+  page->prev = front ? NULL : queue->last;
+  if (page->prev != NULL) {
+    page->prev->next = page;
+  } else {
+    queue->first = page;
+  }
+  if (page->next != NULL) {
+    page->next->prev = page;
+  } else {
+    queue->last = page;
+  }
+}
+
+static void queue_remove(page_queue_t* queue, page_t* page) {
+  if (page->prev != NULL) {
+    page->prev->next = page->next;
+  } else {
+    queue->first = page->next;
+  }
+  if (page->next != NULL) {
+    page->next->prev = page->prev;
+  } else {
+    queue->last = page->prev;
+  }
+  page->next = page->prev = NULL;
+}
+
+// The first page of a bin changed: the direct table follows. Only normal bins are in it.
+static void direct_update(heap_t* heap, size_t bin) {
+  if (bin == 0 || bin > BIN_NORMAL) return;
+  size_t low_index, high_index;
+  size_t low = bin == 1 ? 1 : mim_bins[bin - 1].room + 1;
+  if (!hook_direct_index(low, &low_index)) return;
+  if (!hook_direct_index(min_size(mim_bins[bin].room, SMALL_MAX), &high_index)) return;
+  page_t* page = heap->bins[bin].first;
+  if (page == NULL) page = &mim_page_empty_slot;
+  if (bin == 1) low_index = 0;
+  for (size_t i = low_index; i <= high_index; i++) heap->direct[i] = page;
+}
+
+void mim_heap_queue_push(heap_t* heap, page_t* page, bool front) {
+  page_queue_t* queue = &heap->bins[page->bin];
+  page->flags |= PAGE_QUEUED;
+  page_t* first = queue->first;
+  queue_insert(queue, page, front);
+  if (queue->first != first) direct_update(heap, page->bin);
+}
+
+void mim_heap_queue_remove(heap_t* heap, page_t* page) {
+  if (page->flags & PAGE_IN_FULL) {
+    queue_remove(&heap->full, page);
+  } else {
+    page_queue_t* queue = &heap->bins[page->bin];
+    bool first = queue->first == page;
+    queue_remove(queue, page);
+    if (first) direct_update(heap, page->bin);
+  }
+  page->flags &= (uint8_t)~(PAGE_QUEUED | PAGE_IN_FULL | PAGE_RETIRED);
+}
+
+// ---- full pages -----------------------------------------------------------------------------------------------------
+
+void mim_heap_page_full(heap_t* heap, page_t* page) {
+  if (page->flags & PAGE_QUEUED) mim_heap_queue_remove(heap, page);
+  if (heap->keeps_full) {
+    page->flags |= PAGE_IN_FULL;
+    queue_insert(&heap->full, page, true);
+    atomic_store_explicit(&page->owner, (tld_t*)((uintptr_t)heap->tld | OWNER_FULL), memory_order_release);
+  } else {
+    heap->page_count--;
+    atomic_store_explicit(&page->owner, NULL, memory_order_release);
+  }
+}
+
+void mim_heap_page_unfull(page_t* page) {
+  heap_t* heap = page->heap;
+  mim_heap_queue_remove(heap, page);
+  atomic_store_explicit(&page->owner, heap->tld, memory_order_release);
+  if (!(page->flags & PAGE_LARGE)) mim_heap_queue_push(heap, page, false);
+}
+
+// ---- adopting and abandoning ----------------------------------------------------------------------------------------
+
+static void abandoned_unlist(page_t* page) {
+  lock_acquire(&mim_abandoned_lock);
+  queue_remove(&abandoned.bins[page->bin], page);
+  page->flags &= (uint8_t)~PAGE_LISTED;
+  atomic_fetch_sub_explicit(&abandoned.count, 1, memory_order_relaxed);
+  lock_release(&mim_abandoned_lock);
+}
+
+bool mim_heap_adopt(heap_t* heap, page_t* page) {
+  tld_t* nobody = NULL;
+  if (!atomic_compare_exchange_strong_explicit(&page->owner, &nobody, heap->tld, memory_order_acq_rel,
+                                               memory_order_relaxed)) {
+    return false;
+  }
+  if (page->flags & PAGE_LISTED) abandoned_unlist(page);
+  mim_page_set_heap(page, heap);
+  heap->page_count++;
+  heap->tld->stats.adopted++;
+  if (!(page->flags & PAGE_LARGE)) mim_heap_queue_push(heap, page, false);
+  return true;
+}
+
+page_t* mim_heap_reclaim(heap_t* heap, size_t bin) {
+  if (atomic_load_explicit(&abandoned.count, memory_order_relaxed) == 0) return NULL;
+  page_t* found = NULL;
+  lock_acquire(&mim_abandoned_lock);
+  for (page_t* page = abandoned.bins[bin].first; page != NULL; page = page->next) {
+    tld_t* nobody = NULL;
+    if (!atomic_compare_exchange_strong_explicit(&page->owner, &nobody, heap->tld, memory_order_acq_rel,
+                                                 memory_order_relaxed)) {
+      continue;  // a thread that frees into it was faster; it waits for the lock to take it off the list
+    }
+    queue_remove(&abandoned.bins[bin], page);
+    page->flags &= (uint8_t)~PAGE_LISTED;
+    atomic_fetch_sub_explicit(&abandoned.count, 1, memory_order_relaxed);
+    found = page;
+    break;
+  }
+  lock_release(&mim_abandoned_lock);
+  if (found != NULL) {
+    mim_page_set_heap(found, heap);
+    heap->page_count++;
+    heap->tld->stats.reclaimed++;
+    mim_heap_queue_push(heap, found, true);
+  }
+  return found;
+}
+
+static void page_abandon(heap_t* heap, page_t* page) {
+  mim_heap_queue_remove(heap, page);
+  heap->page_count--;
+  if (page->used == 0) {
+    heap->page_count++;  // mim_page_release counts it off
+    mim_page_release(page, false);
+    return;
+  }
+  heap->tld->stats.abandoned.total++;
+  if (page->used < page->reserved && page->bin < BIN_ODD && !(page->flags & PAGE_LARGE)) {
+    lock_acquire(&mim_abandoned_lock);
+    page->flags |= PAGE_LISTED;
+    queue_insert(&abandoned.bins[page->bin], page, false);
+    atomic_fetch_add_explicit(&abandoned.count, 1, memory_order_relaxed);
+    atomic_store_explicit(&page->owner, NULL, memory_order_release);
+    lock_release(&mim_abandoned_lock);
+  } else {
+    atomic_store_explicit(&page->owner, NULL, memory_order_release);
+  }
+}
+
+static void for_each_page(heap_t* heap, void (*act)(heap_t* heap, page_t* page)) {
+  for (size_t bin = 0; bin < BIN_COUNT; bin++) {
+    for (page_t *page = heap->bins[bin].first, *next; page != NULL; page = next) {
+      next = page->next;
+      act(heap, page);
+    }
+  }
+  for (page_t *page = heap->full.first, *next; page != NULL; page = next) {
+    next = page->next;
+    act(heap, page);
+  }
+}
+
+void mim_heap_abandon(heap_t* heap) {
+  for_each_page(heap, page_abandon);
+}
+
+size_t mim_abandoned_count(void) {
+  return atomic_load_explicit(&abandoned.count, memory_order_relaxed);
+}
+
+// ---- collecting -----------------------------------------------------------------------------------------------------
+
+// Empty pages that were kept because they are the last of their bin grow older by one, and are given back at last.
+void mim_heap_retire_tick(heap_t* heap, bool force) {
+  if (heap->retired_min > heap->retired_max) return;
+  size_t min = BIN_COUNT, max = 0;
+  for (size_t bin = heap->retired_min; bin <= heap->retired_max; bin++) {
+    page_t* page = heap->bins[bin].first;
+    if (page == NULL || !(page->flags & PAGE_RETIRED)) continue;
+    if (page->used > 0) {
+      page->flags &= (uint8_t)~PAGE_RETIRED;
+    } else if (force || --page->retire_age == 0) {
+      mim_heap_queue_remove(heap, page);
+      heap->tld->stats.retired++;
+      mim_page_release(page, false);
+    } else {
+      if (bin < min) min = bin;
+      max = bin;
+    }
+  }
+  heap->retired_min = (uint16_t)min;
+  heap->retired_max = (uint16_t)max;
+}
+
+static void page_collect(heap_t* heap, page_t* page) {
+  if (page->used == 0 && (page->flags & PAGE_QUEUED)) {
+    mim_heap_queue_remove(heap, page);
+    mim_page_release(page, false);
+  }
+}
+
+void mim_heap_collect(heap_t* heap, bool force) {
+  tld_t* tld = heap->tld;
+  mim_mail_flush(tld);
+  mim_mail_deliver(tld);
+  mim_heap_retire_tick(heap, force);
+  if (force) for_each_page(heap, page_collect);
+  mim_region_purge(force);
+}
+
+// ---- making and unmaking --------------------------------------------------------------------------------------------
+
+heap_t* mim_heap_make(tld_t* tld, bool keeps_full) {
+  heap_t* heap = mim_meta_alloc(sizeof(heap_t));
+  if (heap == NULL) return NULL;
+  for (size_t i = 0; i < DIRECT_COUNT; i++) heap->direct[i] = &mim_page_empty_slot;
+  heap->tld = tld;
+  heap->arena = -1;
+  heap->keeps_full = keeps_full;
+  heap->retired_min = BIN_COUNT;
+  heap->retired_max = 0;
+  heap->next = tld->heaps;
+  tld->heaps = heap;
+  return heap;
+}
+
+void mim_heap_unmake(heap_t* heap) {
+  for (heap_t** link = &heap->tld->heaps; *link != NULL; link = &(*link)->next) {
+    if (*link != heap) continue;
+    *link = heap->next;
+    break;
+  }
+  mim_meta_free(heap, sizeof(heap_t));
+}
+
+bool mim_heap_is_valid(const heap_t* heap) {
+  for (size_t bin = 0; bin < BIN_COUNT; bin++) {
+    const page_t* prev = NULL;
+    for (const page_t* page = heap->bins[bin].first; page != NULL; prev = page, page = page->next) {
+      if (page->prev != prev || page->bin != bin || page->heap != heap || !(page->flags & PAGE_QUEUED)) return false;
+      if (mim_page_owner(page) != heap->tld || !mim_page_is_valid(page)) return false;
+    }
+    if (heap->bins[bin].last != prev) return false;
+  }
+  return true;
+}
+
+// ---- first-class heaps ----------------------------------------------------------------------------------------------
+
+mi_heap_t* mi_heap_new(void) {
+  heap_t* backing = mim_thread_heap();
+  heap_t* heap = backing == NULL ? NULL : mim_heap_make(backing->tld, true);
+  if (heap == NULL) mim_fail(ENOMEM, sizeof(heap_t));
+  return heap;
+}
+
+static void page_move(heap_t* from, page_t* page) {
+  heap_t* to = from->tld->backing;
+  bool full = (page->flags & PAGE_IN_FULL) != 0;
+  mim_heap_queue_remove(from, page);
+  from->page_count--;
+  to->page_count++;
+  mim_page_set_heap(page, to);
+  if (full) {
+    mim_heap_page_full(to, page);
+  } else {
+    mim_heap_queue_push(to, page, false);
+  }
+}
+
+void mi_heap_delete(mi_heap_t* heap) {
+  if (heap == NULL || heap == heap->tld->backing) return;
+  mim_mail_deliver(heap->tld);
+  for_each_page(heap, page_move);
+  if (mim_tls.heap == heap) mim_tls.heap = heap->tld->backing;
+  mim_heap_unmake(heap);
+}
+
+static void page_destroy(heap_t* heap, page_t* page) {
+  mim_heap_queue_remove(heap, page);
+  mim_page_release(page, true);
+}
+
+void mi_heap_destroy(mi_heap_t* heap) {
+  if (heap == NULL || heap == heap->tld->backing) return;
+  if (heap->no_destroy) {
+    mi_heap_delete(heap);
+    return;
+  }
+  mim_mail_flush(heap->tld);
+  mim_mail_deliver(heap->tld);
+  for_each_page(heap, page_destroy);
+  if (mim_tls.heap == heap) mim_tls.heap = heap->tld->backing;
+  mim_heap_unmake(heap);
+}
+
+mi_heap_t* mi_heap_get_backing(void) {
+  heap_t* heap = mim_thread_heap();
+  return heap == NULL ? NULL : heap->tld->backing;
+}
+
+mi_heap_t* mi_heap_get_default(void) {
+  return mim_thread_heap();
+}
+
+mi_heap_t* mi_heap_set_default(mi_heap_t* heap) {
+  heap_t* old = mim_thread_heap();
+  if (old == NULL || heap == NULL || heap->tld != old->tld) return NULL;
+  mim_tls.heap = heap;
+  return old;
+}
+
+void mi_heap_collect(mi_heap_t* heap, bool force) {
+  if (heap != NULL && heap->tld == mim_tls.tld) mim_heap_collect(heap, force);
+}
+
+void mi_collect(bool force) {
+  heap_t* heap = mim_thread_heap();
+  if (heap != NULL) mim_heap_collect(heap->tld->backing, force);
+}

@@ -1,0 +1,107 @@
+// The metadata reservation: memory for the allocator itself, far from any block.
+//
+//   | guard | slots of the region's slices | segments | heap, growing up ........ | guard |
+//
+// Slots and segments are opened as segments are taken into use; the heap serves side arrays of pages, heaps, threads
+// and letters: multiples of a cache line, from one free list for each size, never split or given back to the OS.
+// Everything is inaccessible until opened. All under mim_meta_lock.
+#include "meta.h"
+
+#define META_GUARD SLICE_SIZE
+#define META_CLASS_MAX ((size_t)32 * KIB)
+#define META_CLASSES (META_CLASS_MAX / CACHE_LINE + 1)
+#define META_STEP ((size_t)64 * KIB)
+
+lock_t mim_meta_lock;
+
+typedef struct free_item_s {
+  struct free_item_s* next;
+} free_item_t;
+
+static struct {
+  uint8_t* segments;
+  size_t segments_size, segments_open;
+  uint8_t* heap;
+  size_t heap_size, heap_open, heap_used;
+  size_t committed;
+  free_item_t* free[META_CLASSES];
+} meta;
+
+bool mim_meta_reserve(size_t region_size) {
+  size_t slots = align_up((region_size >> SLICE_SHIFT) << SLOT_SHIFT, SLICE_SIZE);
+  size_t segments = align_up((region_size >> SEGMENT_SHIFT) * MIM_SEGMENT_BYTES, SLICE_SIZE);
+  size_t heap = align_up(region_size / 16 + 16 * MIB, SLICE_SIZE);
+  size_t size = slots + segments + heap + 2 * META_GUARD;
+  uint8_t* start = mim_os_reserve(size, SLICE_SIZE, hook_region_hint(size));
+  if (start == NULL) return false;
+  mim_process.meta = start;
+  mim_process.meta_size = size;
+  mim_process.slots = (page_t*)(start + META_GUARD);
+  meta.segments = start + META_GUARD + slots;
+  meta.segments_size = segments;
+  meta.heap = meta.segments + segments;
+  meta.heap_size = heap;
+  return true;
+}
+
+static bool commit(uint8_t* start, size_t size) {
+  if (!mim_os_open(start, size)) return false;
+  mim_os_name(start, size, "mimalloc: metadata");
+  meta.committed += size;
+  return true;
+}
+
+bool mim_meta_open_slots(size_t segment) {
+  size_t bytes = SEGMENT_SLICES << SLOT_SHIFT;
+  lock_acquire(&mim_meta_lock);
+  bool ok = commit((uint8_t*)mim_process.slots + segment * bytes, bytes);
+  size_t needed = (segment + 1) * MIM_SEGMENT_BYTES;
+  if (ok && needed > meta.segments_open) {
+    ok = commit(meta.segments + meta.segments_open, META_STEP);
+    if (ok) meta.segments_open += META_STEP;
+  }
+  lock_release(&mim_meta_lock);
+  return ok;
+}
+
+void* mim_meta_segments(void) {
+  return meta.segments;
+}
+
+void* mim_meta_alloc(size_t size) {
+  size = align_up(size, CACHE_LINE);
+  assert_int(size <= META_CLASS_MAX);
+  void* p = NULL;
+  lock_acquire(&mim_meta_lock);
+  free_item_t** list = &meta.free[size / CACHE_LINE];
+  if (*list != NULL) {
+    free_item_t* item = *list;
+    *list = item->next;
+    lock_release(&mim_meta_lock);
+    memset(item, 0, size);
+    return item;
+  }
+  if (meta.heap_used + size > meta.heap_open && meta.heap_open < meta.heap_size) {
+    if (commit(meta.heap + meta.heap_open, META_STEP)) meta.heap_open += META_STEP;
+  }
+  if (meta.heap_used + size <= meta.heap_open) {
+    p = meta.heap + meta.heap_used;
+    meta.heap_used += size;
+  }
+  lock_release(&mim_meta_lock);
+  return p;
+}
+
+void mim_meta_free(void* p, size_t size) {
+  if (p == NULL) return;
+  free_item_t* item = p;
+  lock_acquire(&mim_meta_lock);
+  free_item_t** list = &meta.free[align_up(size, CACHE_LINE) / CACHE_LINE];
+  item->next = *list;
+  *list = item;
+  lock_release(&mim_meta_lock);
+}
+
+size_t mim_meta_committed(void) {
+  return meta.committed;
+}

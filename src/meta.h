@@ -1,0 +1,12 @@
+// Between meta.c and region.c: the array of segments lies in the metadata reservation, and only region.c knows what a
+// segment is.
+#ifndef MIM_META_H
+#define MIM_META_H
+
+#include "internal.h"
+
+#define MIM_SEGMENT_BYTES ((size_t)512)
+
+void* mim_meta_segments(void);
+
+#endif

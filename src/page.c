@@ -1,0 +1,171 @@
+// Pages: making one, extending it, giving it back. Called with the page owned by the calling thread.
+#include "internal.h"
+
+// Ticks of the generic path that an empty page is kept for.
+#define RETIRE_AGE 16
+
+static page_t* slot_of(const uint8_t* start) {
+  return &mim_process.slots[((uintptr_t)start - mim_process.region) >> SLICE_SHIFT];
+}
+
+static size_t page_bytes(const page_t* page) {
+  return (size_t)page->slices << SLICE_SHIFT;
+}
+
+// Claims the slots of a span for a page owned by the heap's thread. Publishing the slots is safe in any order: nobody
+// has an address in the page before this returns.
+static page_t* page_claim(heap_t* heap, const span_t* span, size_t bin) {
+  page_t* page = slot_of(span->start);
+  for (size_t i = 1; i < span->slices; i++) {
+    atomic_store_explicit(&page[i].back, i << SLOT_SHIFT, memory_order_relaxed);
+  }
+  page->slices = (uint32_t)span->slices;
+  page->bin = (uint16_t)bin;
+  mim_page_set_heap(page, heap);
+  page->flags = span->zero ? PAGE_ZERO : 0;
+  page->free = page->local_free = 0;
+  page->used = 0;
+  page->retire_age = 0;
+  page->next = page->prev = NULL;
+  atomic_store_explicit(&page->owner, heap->tld, memory_order_release);
+  heap->page_count++;
+  stats_t* stats = &heap->tld->stats;
+  mim_stat_add(&stats->pages, 1);
+  mim_stat_add(&stats->page_bins[bin], 1);
+  return page;
+}
+
+static page_t* page_make(heap_t* heap, size_t bin, const bin_t* shape, size_t first_offset) {
+  size_t bytes = shape->slices * SLICE_SIZE;
+  size_t usable = bytes - hook_page_tail();
+  span_t span = mim_region_alloc(shape->slices, SLICE_SIZE, shape->block_size == 0 ? 0 : usable, heap->arena);
+  if (span.start == NULL) return NULL;
+  size_t side_bytes = hook_side_bytes(bytes, shape->stride);
+  uint16_t* side = NULL;
+  if (side_bytes > 0) {
+    side = mim_meta_alloc(side_bytes);
+    if (side == NULL) {
+      mim_region_free(span.start, span.slices, span.zero, false);
+      return NULL;
+    }
+  }
+  page_t* page = page_claim(heap, &span, bin);
+  page->stride = shape->stride;
+  page->block_size = shape->block_size;
+  page->reciprocal = UINT64_MAX / shape->stride + 1;
+  page->origin = (uintptr_t)span.start + first_offset - shape->stride;
+  page->capacity = 0;
+  page->reserved = (uint32_t)((usable - first_offset) / shape->stride);
+  hook_page_init(page, heap->tld, side, span.fresh);
+  return page;
+}
+
+page_t* mim_page_fresh(heap_t* heap, size_t bin) {
+  return page_make(heap, bin, &mim_bins[bin], 0);
+}
+
+page_t* mim_page_fresh_odd(heap_t* heap, size_t size, size_t align, size_t offset) {
+  uint32_t block_size = (uint32_t)align_up(max_size(size + HOOK_MIN_SLACK, 1), align);
+  bin_t shape = {.block_size = block_size, .stride = block_size};
+  shape.slices = (uint16_t)(block_size <= SMALL_PAGE_BLOCK_MAX ? 1 : MEDIUM_SLICES);
+  size_t residue = (align - offset % align) % align;
+  return page_make(heap, BIN_ODD, &shape, residue);
+}
+
+bool mim_page_refill(page_t* page) {
+  if (page->free != 0) return true;
+  tld_t* tld = page->heap->tld;
+  bool can_extend = page->capacity < page->reserved;
+  if (!(can_extend && hook_prefers_extension(page)) && hook_collect(page, tld)) return true;
+  if (!can_extend) return false;
+  size_t count = max_size(HOOK_EXTEND_BYTES / page->stride, HOOK_EXTEND_BLOCKS);
+  count = min_size(count, page->reserved - page->capacity);
+  uint32_t first = page->capacity + 1;
+  page->capacity += (uint32_t)count;
+  hook_extend(page, tld, first, (uint32_t)count);
+  tld->stats.extended++;
+  return page->free != 0 || hook_collect(page, tld);
+}
+
+// ---- large blocks ---------------------------------------------------------------------------------------------------
+
+// Where a block of `size` bytes lies in [start, start + room): flush against the end or at the start, so that its
+// address plus `offset` is a multiple of `align`.
+static uintptr_t large_place(uintptr_t start, size_t room, size_t size, size_t align, size_t offset) {
+  if (HOOK_LARGE_FLUSH) return align_down(start + room - size + offset, align) - offset;
+  return align_up(start + offset, align) - offset;
+}
+
+void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero) {
+  if (size > mim_process.region_size || align > mim_process.region_size) return NULL;
+  // Whole OS pages are used; behind them lies the guard, if the layer wants one. An offset may shift the block by
+  // up to the alignment.
+  size_t used = align_up(max_size(size, 1) + (offset != 0 ? align : 0), mim_os_page_size());
+  size_t slices = div_up(used + hook_large_extra(), SLICE_SIZE);
+  span_t span = mim_region_alloc(slices, max_size(align, SLICE_SIZE), used, heap->arena);
+  if (span.start == NULL) return NULL;
+  page_t* page = page_claim(heap, &span, BIN_LARGE);
+  uintptr_t p = large_place((uintptr_t)span.start, used, size, max_size(align, MIN_ALIGN), offset);
+  uintptr_t end = HOOK_LARGE_FLUSH ? (uintptr_t)span.start + used : (uintptr_t)span.start + slices * SLICE_SIZE;
+  page->flags |= PAGE_LARGE;
+  page->stride = 0;
+  page->block_size = 0;
+  page->reciprocal = LARGE_RECIPROCAL;
+  page->origin = p - ((uintptr_t)1 << LARGE_STRIDE_SHIFT);
+  page->large_request = size;
+  page->large_size = end - p;
+  page->used = 1;
+  if (zero && !span.zero) memset((void*)p, 0, page->large_size);
+  hook_large_out(page, heap->tld, size, family);
+  mim_heap_page_full(heap, page);
+  return (void*)p;
+}
+
+// ---- giving back ----------------------------------------------------------------------------------------------------
+
+void mim_page_release(page_t* page, bool discard) {
+  assert_int(discard || page->used == 0);
+  bool zero = false;
+  bool large = (page->flags & PAGE_LARGE) != 0;
+  size_t side_bytes = large ? 0 : hook_side_bytes(page_bytes(page), page->stride);
+  uint16_t* side = hook_page_done(page, discard, &zero);
+  uint8_t* start = mim_page_start(page);
+  size_t slices = page->slices;
+  heap_t* heap = page->heap;
+  stats_t* stats = &heap->tld->stats;
+  heap->page_count--;
+  mim_stat_add(&stats->pages, -1);
+  mim_stat_add(&stats->page_bins[page->bin], -1);
+  for (size_t i = 1; i < slices; i++) atomic_store_explicit(&page[i].back, 0, memory_order_relaxed);
+  // An all-zero slot has reciprocal 0, in which no address is valid.
+  atomic_store_explicit(&page->owner, NULL, memory_order_relaxed);
+  memset((uint8_t*)page + offsetof(page_t, origin), 0, sizeof(page_t) - offsetof(page_t, origin));
+  if (side != NULL) mim_meta_free(side, side_bytes);
+  mim_region_free(start, slices, zero, large);
+}
+
+void mim_page_empty(page_t* page) {
+  heap_t* heap = page->heap;
+  if ((page->flags & (PAGE_LARGE | PAGE_QUEUED)) == PAGE_QUEUED) {
+    page_queue_t* queue = &heap->bins[page->bin];
+    if (queue->first == page && queue->last == page) {  // the last of its bin: likely to be needed again
+      page->flags |= PAGE_RETIRED;
+      page->retire_age = RETIRE_AGE;
+      if (page->bin < heap->retired_min) heap->retired_min = page->bin;
+      if (page->bin > heap->retired_max) heap->retired_max = page->bin;
+      return;
+    }
+  }
+  if (page->flags & (PAGE_QUEUED | PAGE_IN_FULL)) mim_heap_queue_remove(heap, page);
+  heap->tld->stats.retired++;
+  mim_page_release(page, false);
+}
+
+// ---- checks and walks -----------------------------------------------------------------------------------------------
+
+bool mim_page_is_valid(const page_t* page) {
+  if (page->flags & PAGE_LARGE) return page->used <= 1;
+  if (page->capacity > page->reserved || page->used > page->capacity || page->stride == 0) return false;
+  uint64_t free_map[(4096 + 64) / 64] = {0};
+  return hook_block_states((page_t*)page, free_map);
+}

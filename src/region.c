@@ -1,0 +1,329 @@
+// The region: one reservation that all blocks come from, cut into segments of 512 slices.
+//
+// Segments are taken into use in address order and never given up; inside one, slices are opened from the start, a few
+// at a time. A free slice may still hold physical memory ("resident"); it is reused first, and given back to the OS
+// when it has been free for the purge delay. Free slices whose contents are not known to be zero are "dirty".
+//
+// Everything here is under mim_region_lock, which is taken when a page is made or given up, never for a block. It is
+// let go while memory is purged: the slices are marked as not free meanwhile.
+#include "meta.h"
+
+typedef struct segment_s {
+  uint64_t free[SEGMENT_WORDS];      // may be allocated
+  uint64_t resident[SEGMENT_WORDS];  // may hold physical memory
+  uint64_t dirty[SEGMENT_WORDS];     // may read as something else than zero
+  hook_segment_t guards;
+  uint64_t purge_at;                 // clock in ms; 0: nothing to purge
+  uint32_t open;                     // slices opened, from the start
+  uint32_t room;                     // free slices
+} segment_t;
+_Static_assert(sizeof(segment_t) <= MIM_SEGMENT_BYTES, "the array of segments has room for this");
+
+#define SEGMENT_USABLE (SEGMENT_SLICES - HOOK_SEPARATOR_SLICES)
+
+lock_t mim_region_lock;
+_Atomic(size_t) mim_region_open;
+
+static struct {
+  segment_t* segments_base;
+  size_t count;            // segments in use
+  size_t limit;            // segments that fit
+  size_t hint;             // no segment below this has a free slice
+  _Atomic(uint64_t) purge_at;
+  region_info_t info;
+} region;
+
+static segment_t* segment_at(size_t index) {
+  return (segment_t*)((uint8_t*)region.segments_base + index * MIM_SEGMENT_BYTES);
+}
+
+static uint8_t* segment_start(size_t index) {
+  return (uint8_t*)(mim_process.region + index * SEGMENT_SIZE);
+}
+
+// ---- bits -----------------------------------------------------------------------------------------------------------
+
+static void bits_change(uint64_t* words, size_t first, size_t count, bool set) {
+  while (count > 0) {
+    size_t shift = first % 64;
+    size_t here = min_size(64 - shift, count);
+    uint64_t mask = (here == 64 ? ~(uint64_t)0 : (((uint64_t)1 << here) - 1)) << shift;
+    if (set) {
+      words[first / 64] |= mask;
+    } else {
+      words[first / 64] &= ~mask;
+    }
+    first += here;
+    count -= here;
+  }
+}
+
+// The first bit at or after `from` that is `set`; SEGMENT_SLICES when there is none.
+static size_t bits_find(const uint64_t* words, size_t from, bool set) {
+  for (size_t word = from / 64; word < SEGMENT_WORDS; word++) {
+    uint64_t bits = set ? words[word] : ~words[word];
+    if (word == from / 64) bits &= ~(uint64_t)0 << (from % 64);
+    if (bits != 0) return word * 64 + (size_t)__builtin_ctzll(bits);
+  }
+  return SEGMENT_SLICES;
+}
+
+static bool bits_any(const uint64_t* words, size_t first, size_t count) {
+  return bits_find(words, first, true) < first + count;
+}
+
+// ---- segments -------------------------------------------------------------------------------------------------------
+
+bool mim_region_reserve(void) {
+  size_t limit = mim_os_address_limit();
+  size_t size = REGION_MAX;
+#if defined(__SANITIZE_THREAD__) || defined(MIM_SANITIZE_THREAD)
+  size = 64 * GIB;  // must lie in the part of the address space that has shadow memory
+#endif
+  while (limit != SIZE_MAX && size > limit / 2 && size > REGION_MIN) size /= 2;  // leave as much for the program
+  for (; size >= REGION_MIN; size /= 2) {
+    uint8_t* start = mim_os_reserve(size, SEGMENT_SIZE, hook_region_hint(size));
+    if (start == NULL) continue;
+    mim_process.region = (uintptr_t)start;
+    mim_process.region_size = size;
+    if (mim_meta_reserve(size)) {
+      region.segments_base = mim_meta_segments();
+      region.limit = size / SEGMENT_SIZE;
+      region.info.reserved = size;
+      return true;
+    }
+    mim_os_release(start, size);
+  }
+  return false;
+}
+
+// Takes the next segment into use; its slices are not opened yet.
+static bool segment_add(void) {
+  if (region.count == region.limit || !mim_meta_open_slots(region.count)) return false;
+  segment_t* segment = segment_at(region.count);
+  bits_change(segment->free, 0, SEGMENT_USABLE, true);
+  segment->room = SEGMENT_USABLE;
+  region.count++;
+  region.info.segments = region.count;
+  atomic_store_explicit(&mim_region_open, region.count * SEGMENT_SIZE, memory_order_release);
+  return true;
+}
+
+// Opens slices of a segment so that the first `needed` are accessible: more than needed, in steps that grow with what
+// is open already, so that small programs, and programs that lock their memory, are not charged for a whole segment.
+static bool segment_open(size_t index, size_t needed) {
+  segment_t* segment = segment_at(index);
+  if (needed <= segment->open) return true;
+  size_t step = max_size(16, region.info.opened / SLICE_SIZE / 4);
+  size_t target = min_size(max_size(needed, segment->open + step), SEGMENT_SLICES);
+  if (target > SEGMENT_USABLE) target = SEGMENT_SLICES;
+  uint8_t* from = segment_start(index) + segment->open * SLICE_SIZE;
+  if (!mim_os_open(from, (target - segment->open) * SLICE_SIZE)) {
+    target = needed;
+    if (!mim_os_open(from, (target - segment->open) * SLICE_SIZE)) return false;
+  }
+  if (segment->open == 0) mim_os_name(from, target * SLICE_SIZE, "mimalloc");
+  region.info.opened += (target - segment->open) * SLICE_SIZE;
+  segment->open = (uint32_t)target;
+  if (target == SEGMENT_SLICES) hook_segment_init(&segment->guards, segment_start(index));
+  return true;
+}
+
+// ---- allocation -----------------------------------------------------------------------------------------------------
+
+// The first run of free slices in a segment whose start is a multiple of `step` slices. SEGMENT_SLICES: none.
+static size_t segment_find(const segment_t* segment, size_t slices, size_t step) {
+  for (size_t from = 0; from < SEGMENT_SLICES;) {
+    size_t start = bits_find(segment->free, from, true);
+    if (start == SEGMENT_SLICES) break;
+    size_t end = bits_find(segment->free, start, false);
+    size_t aligned = align_up(start, step);
+    if (aligned + slices <= end) return aligned;
+    from = end;
+  }
+  return SEGMENT_SLICES;
+}
+
+// A single slice: a resident one if there is any, to spare the page faults.
+static size_t segment_find_one(const segment_t* segment) {
+  for (size_t word = 0; word < SEGMENT_WORDS; word++) {
+    uint64_t warm = segment->free[word] & segment->resident[word];
+    if (warm != 0) return word * 64 + (size_t)__builtin_ctzll(warm);
+  }
+  return bits_find(segment->free, 0, true);
+}
+
+// Takes slices [first, first + slices) of a segment, which are free. False: they cannot be opened.
+static bool segment_take(size_t index, size_t first, size_t slices, span_t* span) {
+  segment_t* segment = segment_at(index);
+  if (!segment_open(index, first + slices)) return false;
+  if (bits_any(segment->dirty, first, slices)) span->zero = false;
+  if (bits_any(segment->resident, first, slices)) span->fresh = false;
+  bits_change(segment->free, first, slices, false);
+  bits_change(segment->resident, first, slices, true);
+  bits_change(segment->dirty, first, slices, true);
+  segment->room -= (uint32_t)slices;
+  return true;
+}
+
+static bool take_within(size_t slices, size_t align, span_t* span) {
+  size_t step = align / SLICE_SIZE;
+  for (size_t index = region.hint;; index++) {
+    if (index == region.count && !segment_add()) return false;
+    segment_t* segment = segment_at(index);
+    if (segment->room == 0 && index == region.hint) region.hint++;
+    if (segment->room < slices) continue;
+    size_t first = slices == 1 && step <= 1 ? segment_find_one(segment) : segment_find(segment, slices, step);
+    if (first == SEGMENT_SLICES) continue;
+    if (!segment_take(index, first, slices, span)) return false;
+    span->start = segment_start(index) + first * SLICE_SIZE;
+    return true;
+  }
+}
+
+// Spans of more than a segment: whole segments in a row, separators included, and the first slices of the last.
+static bool take_segments(size_t slices, size_t align, span_t* span) {
+  size_t count = div_up(slices + HOOK_SEPARATOR_SLICES, SEGMENT_SLICES);
+  size_t run = 0;
+  for (size_t index = 0; index < region.limit; index++) {
+    if (index == region.count && !segment_add()) return false;
+    bool starts = ((uintptr_t)segment_start(index) & (align - 1)) == 0;
+    bool empty = segment_at(index)->room == SEGMENT_USABLE;
+    run = empty && (run > 0 || starts) ? run + 1 : 0;
+    if (run < count) continue;
+    size_t base = index + 1 - count;
+    size_t left = slices;
+    for (size_t k = 0; k < count; k++) {
+      size_t here = min_size(left, SEGMENT_SLICES);
+      if (!segment_open(base + k, here)) return false;
+      left -= here;
+    }
+    left = slices;
+    for (size_t k = 0; k < count; k++) {
+      size_t here = min_size(left, SEGMENT_SLICES);
+      segment_take(base + k, 0, min_size(here, SEGMENT_USABLE), span);
+      left -= here;
+    }
+    span->start = segment_start(base);
+    return true;
+  }
+  return false;
+}
+
+span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena) {
+  (void)arena;
+  span_t span = {.start = NULL, .slices = slices, .zero = true, .fresh = true};
+  if (slices == 0 || slices > region.limit * SEGMENT_SLICES) return span;
+  lock_acquire(&mim_region_lock);
+  bool ok = slices <= SEGMENT_USABLE && align <= SEGMENT_SIZE ? take_within(slices, align, &span)
+                                                              : take_segments(slices, align, &span);
+  if (ok) {
+    size_t index = ((uintptr_t)span.start - mim_process.region) / SEGMENT_SIZE;
+    hook_span_out(&segment_at(index)->guards, span.start, slices, used);
+    region.info.committed += slices * SLICE_SIZE;
+    region.info.committed_peak = max_size(region.info.committed_peak, region.info.committed);
+  } else {
+    span.start = NULL;
+  }
+  lock_release(&mim_region_lock);
+  return span;
+}
+
+// ---- giving back ----------------------------------------------------------------------------------------------------
+
+static void schedule_purge(segment_t* segment) {
+  long delay = mim_option(mi_option_purge_delay);
+  if (delay < 0) return;
+  uint64_t at = mim_os_clock_ms() + (uint64_t)delay;
+  if (segment->purge_at == 0) segment->purge_at = at;
+  uint64_t next = atomic_load_explicit(&region.purge_at, memory_order_relaxed);
+  if (next == 0 || at < next) atomic_store_explicit(&region.purge_at, at, memory_order_relaxed);
+}
+
+void mim_region_free(uint8_t* start, size_t slices, bool zero, bool large) {
+  lock_acquire(&mim_region_lock);
+  region.info.committed -= slices * SLICE_SIZE;
+  size_t offset = (uintptr_t)start - mim_process.region;
+  size_t index = offset / SEGMENT_SIZE;
+  size_t first = offset % SEGMENT_SIZE / SLICE_SIZE;
+  bool gone = hook_span_back(&segment_at(index)->guards, start, slices, large);
+  for (size_t left = slices; left > 0; index++, first = 0) {
+    segment_t* segment = segment_at(index);
+    size_t covered = min_size(left, SEGMENT_SLICES - first);
+    size_t here = min_size(covered, SEGMENT_USABLE - first);
+    bits_change(segment->free, first, here, true);
+    if (gone) bits_change(segment->resident, first, here, false);
+    if (gone || zero) bits_change(segment->dirty, first, here, false);
+    segment->room += (uint32_t)here;
+    if (covered > here) hook_segment_init(&segment->guards, segment_start(index));  // the separator was part of it
+    if (!gone) schedule_purge(segment);
+    if (index < region.hint) region.hint = index;
+    left -= covered;
+  }
+  lock_release(&mim_region_lock);
+  if (mim_option(mi_option_purge_delay) == 0) mim_region_purge(false);
+}
+
+// Purges the free slices of one segment, run by run. The lock is held before and after, not meanwhile.
+static bool segment_purge(size_t index) {
+  segment_t* segment = segment_at(index);
+  segment->purge_at = 0;
+  bool any = false;
+  for (size_t from = 0; from < SEGMENT_SLICES;) {
+    uint64_t due[SEGMENT_WORDS];
+    for (size_t word = 0; word < SEGMENT_WORDS; word++) due[word] = segment->free[word] & segment->resident[word];
+    size_t first = bits_find(due, from, true);
+    if (first == SEGMENT_SLICES) break;
+    size_t count = bits_find(due, first, false) - first;
+    bits_change(segment->free, first, count, false);
+    segment->room -= (uint32_t)count;
+    lock_release(&mim_region_lock);
+    bool gone = mim_os_purge(segment_start(index) + first * SLICE_SIZE, count * SLICE_SIZE);
+    lock_acquire(&mim_region_lock);
+    bits_change(segment->free, first, count, true);
+    segment->room += (uint32_t)count;
+    if (index < region.hint) region.hint = index;
+    if (gone) {
+      bits_change(segment->resident, first, count, false);
+      bits_change(segment->dirty, first, count, false);
+      region.info.purged_total += count * SLICE_SIZE;
+      region.info.purge_calls++;
+      any = true;
+    }
+    from = first + count;
+  }
+  return any;
+}
+
+bool mim_region_purge(bool force) {
+  uint64_t at = atomic_load_explicit(&region.purge_at, memory_order_relaxed);
+  if (mim_likely(at == 0)) return false;
+  uint64_t now = mim_os_clock_ms();
+  if (!force && now < at) return false;
+  bool any = false;
+  lock_acquire(&mim_region_lock);
+  uint64_t next = 0;
+  atomic_store_explicit(&region.purge_at, 0, memory_order_relaxed);
+  for (size_t index = 0; index < region.count; index++) {
+    segment_t* segment = segment_at(index);
+    if (segment->purge_at == 0) continue;
+    if (force || segment->purge_at <= now) {
+      any |= segment_purge(index);
+    }
+    if (segment->purge_at != 0 && (next == 0 || segment->purge_at < next)) next = segment->purge_at;
+  }
+  uint64_t set = atomic_load_explicit(&region.purge_at, memory_order_relaxed);  // by frees while the lock was let go
+  if (next != 0 && (set == 0 || next < set)) atomic_store_explicit(&region.purge_at, next, memory_order_relaxed);
+  lock_release(&mim_region_lock);
+  return any;
+}
+
+void mim_region_info(region_info_t* info) {
+  lock_acquire(&mim_region_lock);
+  *info = region.info;
+  lock_release(&mim_region_lock);
+}
+
+size_t mim_region_slices(void) {
+  return atomic_load_explicit(&mim_region_open, memory_order_acquire) / SLICE_SIZE;
+}
