@@ -19,6 +19,8 @@ enum {
 
 #define HOOK_BIN_PAD ((size_t)16)
 #define HOOK_MIN_SLACK ((size_t)1)
+#define HOOK_ALIGNED_SET ((size_t)BIN_ALIGNED)
+#define HOOK_LARGE_FLUSH 1
 #define HOOK_SEPARATOR_SLICES ((size_t)1)
 #define HOOK_ZERO_BIN 1
 #define HOOK_EXTEND_BYTES ((size_t)8 * KIB)
@@ -29,9 +31,9 @@ mim_inline bool hook_direct_index(size_t size, size_t* index) {
   return size - 1 < SMALL_MAX;  // not for 0, which has a bin of its own
 }
 
-size_t sec_stride(size_t block_size);
-mim_inline size_t hook_stride(size_t block_size) {
-  return sec_stride(block_size);
+bin_t sec_bin(size_t nominal, bool aligned);
+mim_inline bin_t hook_bin(size_t nominal, bool aligned) {
+  return sec_bin(nominal, aligned);
 }
 
 mim_inline size_t hook_page_tail(void) {
@@ -44,9 +46,8 @@ mim_inline size_t hook_side_bytes(size_t page_bytes, size_t stride) {
 
 // ---- fast paths -----------------------------------------------------------------------------------------------------
 
-void* sec_hand_out_slow(page_t* page, uintptr_t index, size_t size, family_t family, bool zero, uint16_t state);
 uintptr_t sec_take_back_odd(page_t* page, void* p, family_t family);
-void sec_fence_broken(page_t* page, uintptr_t index, uint32_t slack);
+void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t slack);
 void sec_wipe_broken(page_t* page, uintptr_t index);
 void sec_magazine_broken(page_t* page, uintptr_t index) __attribute__((noreturn, cold));
 
@@ -89,7 +90,7 @@ mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
   size_t slack = state & STATE_SLACK_MASK;
   if (mim_likely((page->flags & PAGE_FENCE) && slack != 0)) {
     if (mim_unlikely(!fence_holds(page, place.index, (uint8_t*)p + block_size, slack))) {
-      sec_fence_broken(page, place.index, (uint32_t)slack);
+      sec_fence_broken(page, place.index, block_size, slack);
     }
   }
   if (mim_likely(page->flags & PAGE_WIPE)) wipe_bytes(p, block_size);
@@ -165,11 +166,6 @@ mim_inline void hook_large_out(page_t* page, tld_t* tld, size_t size, family_t f
   sec_large_out(page, tld, size, family);
 }
 
-// Flush against the guard, as far as the alignment allows.
-mim_inline size_t hook_large_offset(size_t room, size_t size, size_t align) {
-  return align_down(room - size, align);
-}
-
 // One OS page for the guard.
 mim_inline size_t hook_large_extra(void) {
   return mim_process.hook.os_page;
@@ -192,9 +188,9 @@ mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* start, size_t sli
   sec_guard_span_out(guards, start, slices, used);
 }
 
-bool sec_guard_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, bool large);
-mim_inline bool hook_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, bool large) {
-  return sec_guard_span_back(guards, start, slices, large);
+bool sec_guard_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, span_kind_t kind);
+mim_inline bool hook_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, span_kind_t kind) {
+  return sec_guard_span_back(guards, start, slices, kind);
 }
 
 void* sec_region_hint(size_t size);
@@ -219,6 +215,14 @@ mim_inline void hook_process_ready(void) {
   sec_seal();
 }
 
+void sec_fork_prepare(void);
+mim_inline void hook_fork_prepare(void) {
+  sec_fork_prepare();
+}
+void sec_fork_parent(void);
+mim_inline void hook_fork_parent(void) {
+  sec_fork_parent();
+}
 void sec_keys_fork_child(void);
 mim_inline void hook_fork_child(void) {
   sec_keys_fork_child();

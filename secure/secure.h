@@ -67,9 +67,10 @@ size_t sec_usable(page_t* page, const void* p);
 bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool zero);
 void sec_foreign(const void* p, const char* what) mim_cold;
 void sec_large_out(page_t* page, tld_t* tld, size_t size, family_t family);
+void sec_large_back(page_t* page);
 
 // ---- fence.c --------------------------------------------------------------------------------------------------------
-void sec_fence_broken(page_t* page, uintptr_t index, uint32_t slack) mim_cold;
+void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t slack) mim_cold;
 
 // ---- wipe.c ---------------------------------------------------------------------------------------------------------
 void sec_wipe_broken(page_t* page, uintptr_t index) mim_cold;
@@ -78,7 +79,7 @@ void sec_wipe_broken(page_t* page, uintptr_t index) mim_cold;
 void sec_guard_init(void);
 void sec_guard_segment(hook_segment_t* guards, uint8_t* start);
 void sec_guard_span_out(hook_segment_t* guards, uint8_t* start, size_t slices, size_t used);
-bool sec_guard_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, bool large);
+bool sec_guard_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, span_kind_t kind);
 void sec_guard_blocks(page_t* page, uint32_t first, uint32_t count);
 
 typedef struct sec_guard_info_s {

@@ -250,6 +250,7 @@ mim_inline void hook_segment_init(hook_segment_t* guards, uint8_t* start) {
 }
 
 // Slices of a span that will hold a page were allocated: remove guards left inside, set the guard behind `used` bytes.
+// Called for each segment's part of a span.
 mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* start, size_t slices, size_t used) {
   (void)guards;
   (void)start;
@@ -258,11 +259,11 @@ mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* start, size_t sli
 }
 
 // Slices of a span come back. Returns true when its contents are gone (made inaccessible): it reads as zero later.
-mim_inline bool hook_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, bool large) {
+mim_inline bool hook_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, span_kind_t kind) {
   (void)guards;
   (void)start;
   (void)slices;
-  (void)large;
+  (void)kind;
   return false;
 }
 

@@ -72,8 +72,8 @@ typedef struct span_s {
 // `slices` consecutive slices whose start is a multiple of `align` (power of two; SLICE_SIZE at least). The first
 // `used` bytes will be used. In arena >= 0: only from that arena.
 span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena);
-// `zero`: the whole span reads as zero. `large`: it held one large block.
-void mim_region_free(uint8_t* start, size_t slices, bool zero, bool large);
+// `zero`: the whole span reads as zero.
+void mim_region_free(uint8_t* start, size_t slices, bool zero, span_kind_t kind);
 // Gives free memory back to the OS: what has been free for the purge delay, or all with `force`. True when any was.
 bool mim_region_purge(bool force);
 extern lock_t mim_region_lock;

@@ -45,7 +45,7 @@ static page_t* page_make(heap_t* heap, size_t bin, const bin_t* shape, size_t fi
   if (side_bytes > 0) {
     side = mim_meta_alloc(side_bytes);
     if (side == NULL) {
-      mim_region_free(span.start, span.slices, span.zero, false);
+      mim_region_free(span.start, span.slices, span.zero, SPAN_BLOCKS);
       return NULL;
     }
   }
@@ -128,6 +128,7 @@ void mim_page_release(page_t* page, bool discard) {
   bool zero = false;
   bool large = (page->flags & PAGE_LARGE) != 0;
   size_t side_bytes = large ? 0 : hook_side_bytes(page_bytes(page), page->stride);
+  span_kind_t kind = large ? SPAN_LARGE : page->stride > page->block_size ? SPAN_GUARDED : SPAN_BLOCKS;
   uint16_t* side = hook_page_done(page, discard, &zero);
   uint8_t* start = mim_page_start(page);
   size_t slices = page->slices;
@@ -141,7 +142,7 @@ void mim_page_release(page_t* page, bool discard) {
   atomic_store_explicit(&page->owner, NULL, memory_order_relaxed);
   memset((uint8_t*)page + offsetof(page_t, origin), 0, sizeof(page_t) - offsetof(page_t, origin));
   if (side != NULL) mim_meta_free(side, side_bytes);
-  mim_region_free(start, slices, zero, large);
+  mim_region_free(start, slices, zero, kind);
 }
 
 void mim_page_empty(page_t* page) {

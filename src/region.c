@@ -210,6 +210,19 @@ static bool take_segments(size_t slices, size_t align, span_t* span) {
   return false;
 }
 
+// Tells the layer about a span, segment by segment.
+static void guard_span(uint8_t* start, size_t slices, size_t used) {
+  while (slices > 0) {
+    size_t offset = (uintptr_t)start - mim_process.region;
+    size_t here = min_size(slices, (SEGMENT_SIZE - offset % SEGMENT_SIZE) / SLICE_SIZE);
+    size_t used_here = min_size(used, here * SLICE_SIZE);
+    hook_span_out(&segment_at(offset / SEGMENT_SIZE)->guards, start, here, used_here);
+    start += here * SLICE_SIZE;
+    slices -= here;
+    used -= used_here;
+  }
+}
+
 span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena) {
   (void)arena;
   span_t span = {.start = NULL, .slices = slices, .zero = true, .fresh = true};
@@ -218,8 +231,7 @@ span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena) {
   bool ok = slices <= SEGMENT_USABLE && align <= SEGMENT_SIZE ? take_within(slices, align, &span)
                                                               : take_segments(slices, align, &span);
   if (ok) {
-    size_t index = ((uintptr_t)span.start - mim_process.region) / SEGMENT_SIZE;
-    hook_span_out(&segment_at(index)->guards, span.start, slices, used);
+    guard_span(span.start, slices, used);
     region.info.committed += slices * SLICE_SIZE;
     region.info.committed_peak = max_size(region.info.committed_peak, region.info.committed);
   } else {
@@ -240,17 +252,17 @@ static void schedule_purge(segment_t* segment) {
   if (next == 0 || at < next) atomic_store_explicit(&region.purge_at, at, memory_order_relaxed);
 }
 
-void mim_region_free(uint8_t* start, size_t slices, bool zero, bool large) {
+void mim_region_free(uint8_t* start, size_t slices, bool zero, span_kind_t kind) {
   lock_acquire(&mim_region_lock);
   region.info.committed -= slices * SLICE_SIZE;
   size_t offset = (uintptr_t)start - mim_process.region;
   size_t index = offset / SEGMENT_SIZE;
   size_t first = offset % SEGMENT_SIZE / SLICE_SIZE;
-  bool gone = hook_span_back(&segment_at(index)->guards, start, slices, large);
   for (size_t left = slices; left > 0; index++, first = 0) {
     segment_t* segment = segment_at(index);
     size_t covered = min_size(left, SEGMENT_SLICES - first);
     size_t here = min_size(covered, SEGMENT_USABLE - first);
+    bool gone = hook_span_back(&segment->guards, segment_start(index) + first * SLICE_SIZE, covered, kind);
     bits_change(segment->free, first, here, true);
     if (gone) bits_change(segment->resident, first, here, false);
     if (gone || zero) bits_change(segment->dirty, first, here, false);

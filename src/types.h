@@ -118,6 +118,13 @@ _Static_assert(sizeof(page_t) == 2 * CACHE_LINE, "a slot is two cache lines; pag
 _Static_assert(offsetof(page_t, free) == CACHE_LINE, "line 1 is the owner's");
 #define SLOT_SHIFT 7
 
+// What a span held: blocks, one large block, or blocks with a guard each.
+typedef enum span_kind_e {
+  SPAN_BLOCKS,
+  SPAN_LARGE,
+  SPAN_GUARDED,
+} span_kind_t;
+
 // ---- bins -----------------------------------------------------------------------------------------------------------
 
 typedef struct page_queue_s {

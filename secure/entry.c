@@ -1,0 +1,153 @@
+// Pages of the secure build, off the fast path: making the side array, filling the magazine, giving it all up. What
+// states and the magazine are, and what they stop, is told in entry.h.
+#include "secure.h"
+
+static size_t page_bytes(const page_t* page) {
+  return (size_t)page->slices << SLICE_SHIFT;
+}
+
+// States of a page: one for each index an address of its slices can have, and a few to spare.
+static size_t state_count(const page_t* page) {
+  return page_bytes(page) / page->stride + 3;
+}
+
+static bool has_guarded_blocks(const page_t* page) {
+  return page->block_size != 0 && page->stride > page->block_size;
+}
+
+// ---- making a page --------------------------------------------------------------------------------------------------
+
+// The first block starts at a random place in what is left over, where blocks need no alignment of their own.
+static void place_blocks(page_t* page, tld_t* tld) {
+  if (page->bin > BIN_NORMAL || has_guarded_blocks(page)) return;
+  size_t usable = page_bytes(page) - mim_process.hook.page_tail;
+  size_t spare = (usable - (size_t)page->reserved * page->stride) / MIN_ALIGN;
+  page->origin += MIN_ALIGN * (sec_random64(&tld->hook) % (spare + 1));
+}
+
+bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
+  const hook_process_t* policy = &mim_process.hook;
+  page->hook.entries = side + MAGAZINE_SIZE;
+  page->hook.key = sec_random64(&tld->hook);
+  page->hook.fence = sec_random64(&tld->hook);
+  place_blocks(page, tld);
+  bool wipe = (policy->mechanisms & SEC_WIPE) && page->block_size != 0 && page->block_size <= policy->wipe_limit;
+  if ((policy->mechanisms & SEC_FENCE) && page->block_size != 0) page->flags |= PAGE_FENCE;
+  if (wipe) {
+    page->flags |= PAGE_WIPE;
+    if (!(page->flags & PAGE_ZERO)) memset(mim_page_start(page), 0, page_bytes(page) - policy->page_tail);
+  }
+  uint16_t state = STATE_NEVER | (uint16_t)fresh;
+  for (size_t i = 0; i < state_count(page); i++) state_set(page, i, state);
+  return true;
+}
+
+void sec_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count) {
+  (void)tld;
+  for (uint32_t i = first; i < first + count; i++) state_set(page, i, state_get(page, i) & STATE_FRESH);
+  if (has_guarded_blocks(page)) sec_guard_blocks(page, first, count);
+}
+
+// ---- the magazine ---------------------------------------------------------------------------------------------------
+
+// Source: Wang Yi, "wyrand". Seeded from the thread's ChaCha20 stream for each shuffle, so what one shuffle gives away
+// says nothing about the next.
+static uint64_t next_random(uint64_t* seed) {
+  *seed += 0xA0761D6478BD642Full;
+  unsigned __int128 product = (unsigned __int128)*seed * (*seed ^ 0xE7037ED1A0B428DBull);
+  return (uint64_t)(product >> 64) ^ (uint64_t)product;
+}
+
+// Collects up to MAGAZINE_SIZE - count free indices in [from, to).
+static size_t gather(const page_t* page, size_t from, size_t to, uint16_t* found, size_t count) {
+  typedef uint16_t lanes_t __attribute__((vector_size(16)));
+  uint16_t code = (uint16_t)(page->hook.key | 1);  // FREE and FRESH differ in the lowest bit only
+  lanes_t wanted = {code, code, code, code, code, code, code, code};
+  const uint16_t* entries = page->hook.entries;
+  size_t i = from;
+  for (; i + 8 <= to; i += 8) {
+    lanes_t lanes;
+    memcpy(&lanes, entries + i, sizeof(lanes));
+    lanes_t equal = (lanes_t)((lanes | 1) == wanted);
+    typedef uint64_t pair_t __attribute__((vector_size(16)));
+    pair_t pair = (pair_t)equal;
+    if ((pair[0] | pair[1]) == 0) continue;
+    for (size_t k = 0; k < 8; k++) {
+      if (equal[k] == 0) continue;
+      if (count == MAGAZINE_SIZE) return count;
+      found[count++] = (uint16_t)(i + k);
+    }
+  }
+  for (; i < to && count < MAGAZINE_SIZE; i++) {
+    if ((entries[i] | 1) == code) found[count++] = (uint16_t)i;
+  }
+  return count;
+}
+
+bool sec_refill(page_t* page, tld_t* tld) {
+  assert_int(page->free == 0);
+  uint16_t found[MAGAZINE_SIZE];
+  uint64_t seed = sec_random64(&tld->hook);
+  size_t end = (size_t)page->capacity + 1;
+  size_t free_blocks = page->capacity - page->used;
+  size_t from = 1;
+  if (free_blocks > MAGAZINE_SIZE) from += (size_t)(((unsigned __int128)next_random(&seed) * page->capacity) >> 64);
+  size_t count = gather(page, from, end, found, 0);
+  if (from > 1) count = gather(page, 1, from, found, count);
+  if (count == 0) return false;
+  uint64_t bits = 0;
+  for (size_t i = count - 1, left = 0; i > 0; i--, left--, bits >>= 16) {  // Fisher-Yates
+    if (left == 0) {
+      bits = next_random(&seed);
+      left = 4;
+    }
+    size_t j = ((bits & 0xFFFF) * (i + 1)) >> 16;
+    uint16_t swapped = found[i];
+    found[i] = found[j];
+    found[j] = swapped;
+  }
+  if (count > 1 && found[count - 1] == page->local_free) {  // the last one freed is not the next one handed out
+    size_t j = (size_t)(next_random(&seed) % (count - 1));
+    found[count - 1] = found[j];
+    found[j] = (uint16_t)page->local_free;
+  }
+  for (size_t i = 0; i < count; i++) magazine_set(page, i + 1, found[i]);
+  page->free = count;
+  return true;
+}
+
+void sec_magazine_broken(page_t* page, uintptr_t index) {
+  sec_fatal(MI_FAULT_CORRUPT_LINK, page_block(page, index), "a block to be handed out is not free");
+}
+
+// ---- giving a page up -----------------------------------------------------------------------------------------------
+
+uint16_t* sec_page_done(page_t* page, bool discard, bool* zero) {
+  if (page->flags & PAGE_LARGE) {
+    if (!discard) sec_large_back(page);
+    return NULL;
+  }
+  *zero = !discard && (page->flags & PAGE_WIPE);
+  return page->hook.entries - MAGAZINE_SIZE;
+}
+
+bool sec_block_states(page_t* page, uint64_t* free_map) {
+  size_t count = 0;
+  for (uint32_t i = 1; i <= page->capacity; i++) {
+    if (!state_is_free(state_get(page, i))) continue;
+    free_map[i / 64] |= (uint64_t)1 << (i % 64);
+    count++;
+  }
+  return count + page->used == page->capacity;
+}
+
+// ---- bins -----------------------------------------------------------------------------------------------------------
+
+bin_t sec_bin(size_t nominal, bool aligned) {
+  size_t os_page = mim_process.hook.os_page;
+  if ((mim_process.hook.mechanisms & SEC_BLOCK_GUARD) && nominal != 0 && nominal % os_page == 0) {
+    return (bin_t){.block_size = (uint32_t)nominal, .stride = (uint32_t)(nominal + os_page), .room = (uint32_t)nominal};
+  }
+  uint32_t size = (uint32_t)(nominal + (aligned ? 0 : HOOK_BIN_PAD));
+  return (bin_t){.block_size = size, .stride = size, .room = size - (uint32_t)HOOK_MIN_SLACK};
+}

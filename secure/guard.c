@@ -1,0 +1,159 @@
+// Guard pages: inaccessible OS pages between segments, behind the blocks of each page, behind each block of whole OS
+// pages, behind each large block, and all of a freed large block.
+//
+// Stops: overflows and over-reads that run into one, at once, by a fault; use of freed large blocks.
+// Does not stop: what stays within a page of small blocks, or jumps over a guard.
+// Costs: one system call (250 ns) when a page is made where no guard lies yet; guards stay when a page is given up, and
+// most pages are made where one was. With lightweight guards (Linux 6.13) no mapping at all; on older kernels mprotect
+// splits mappings, so a budget (a quarter of vm.max_map_count) is kept, and when it is used up guards of pages are left
+// out: running out of mappings is never an error.
+//
+// Which slices hold guards is kept in two bits each, under mim_region_lock, as all the functions here are called with
+// it but sec_guard_blocks: `tail` (the last OS page is a guard) and `all` (there may be guards anywhere).
+#include "secure.h"
+
+static struct {
+  _Atomic(size_t) installed, removed, refused, mappings;
+  size_t budget;
+} guard;
+
+void sec_guard_init(void) {
+  hook_process_t* policy = &mim_process.hook;
+  size_t os_page = policy->os_page;
+  void* probe = mim_os_reserve(os_page, os_page, NULL);
+  bool light = probe != NULL && mim_os_open(probe, os_page) && mim_os_guard_supported(probe);
+  if (probe != NULL) mim_os_release(probe, os_page);
+  if (mim_option(mi_option_guards) == 1) light = false;
+  policy->guard_kind = light ? SEC_GUARD_LIGHT : SEC_GUARD_MPROTECT;
+  guard.budget = mim_os_max_mappings() / 4;
+  // With OS pages of 64 KiB a slice has no room for a guard: only segments and large blocks get theirs.
+  bool fits = os_page <= SLICE_SIZE / 4 && (policy->mechanisms & SEC_PAGE_GUARD);
+  policy->page_tail = fits ? (uint32_t)os_page : 0;
+  if (!fits || !light) policy->mechanisms &= ~(uint32_t)SEC_BLOCK_GUARD;
+}
+
+static bool install(uint8_t* start, size_t size, bool important) {
+  bool ok;
+  if (mim_process.hook.guard_kind == SEC_GUARD_LIGHT) {
+    ok = mim_os_guard_install(start, size);
+  } else {
+    size_t limit = important ? guard.budget * 2 : guard.budget;
+    ok = atomic_load_explicit(&guard.mappings, memory_order_relaxed) + 2 <= limit && mim_os_close(start, size);
+    if (ok) {
+      mim_os_purge(start, size);
+      atomic_fetch_add_explicit(&guard.mappings, 2, memory_order_relaxed);
+    }
+  }
+  atomic_fetch_add_explicit(ok ? &guard.installed : &guard.refused, 1, memory_order_relaxed);
+  return ok;
+}
+
+static void remove_guards(uint8_t* start, size_t size) {
+  if (mim_process.hook.guard_kind == SEC_GUARD_LIGHT) {
+    mim_os_guard_remove(start, size);
+  } else if (mim_os_open(start, size)) {
+    if (atomic_load_explicit(&guard.mappings, memory_order_relaxed) >= 2) {
+      atomic_fetch_sub_explicit(&guard.mappings, 2, memory_order_relaxed);
+    }
+  }
+  atomic_fetch_add_explicit(&guard.removed, 1, memory_order_relaxed);
+}
+
+// ---- bits of a segment ----------------------------------------------------------------------------------------------
+
+static bool bit_get(const uint64_t* words, size_t i) {
+  return (words[i / 64] >> (i % 64)) & 1;
+}
+
+static void bit_set(uint64_t* words, size_t i, bool value) {
+  uint64_t mask = (uint64_t)1 << (i % 64);
+  words[i / 64] = value ? words[i / 64] | mask : words[i / 64] & ~mask;
+}
+
+static size_t slice_index(const uint8_t* start) {
+  return ((uintptr_t)start - mim_process.region) % SEGMENT_SIZE / SLICE_SIZE;
+}
+
+void sec_guard_segment(hook_segment_t* guards, uint8_t* start) {
+  size_t last = SEGMENT_SLICES - 1;
+  if (install(start + last * SLICE_SIZE, SLICE_SIZE, true)) bit_set(guards->all, last, true);
+}
+
+// Removes what guards there are in slices [first, first + count), run by run, but for the tail of slice `keep`.
+static void clear_guards(hook_segment_t* guards, uint8_t* base, size_t first, size_t count, size_t keep) {
+  size_t os_page = mim_process.hook.os_page;
+  for (size_t i = first; i < first + count; i++) {
+    if (bit_get(guards->all, i)) {
+      size_t run = i;
+      while (run < first + count && bit_get(guards->all, run)) {
+        bit_set(guards->all, run, false);
+        bit_set(guards->tail, run, false);
+        run++;
+      }
+      remove_guards(base + i * SLICE_SIZE, (run - i) * SLICE_SIZE);
+      i = run - 1;
+    } else if (bit_get(guards->tail, i) && i != keep) {
+      remove_guards(base + (i + 1) * SLICE_SIZE - os_page, os_page);
+      bit_set(guards->tail, i, false);
+    }
+  }
+}
+
+void sec_guard_span_out(hook_segment_t* guards, uint8_t* start, size_t slices, size_t used) {
+  size_t size = slices * SLICE_SIZE;
+  size_t first = slice_index(start), last = first + slices - 1;
+  uint8_t* base = start - first * SLICE_SIZE;
+  bool tail_only = used < size && size - used == mim_process.hook.os_page;
+  clear_guards(guards, base, first, slices, tail_only ? last : SIZE_MAX);
+  if (used >= size) return;
+  if (tail_only) {
+    if (!bit_get(guards->tail, last)) bit_set(guards->tail, last, install(start + used, size - used, false));
+  } else if (install(start + used, size - used, true)) {
+    for (size_t i = first + used / SLICE_SIZE; i <= last; i++) bit_set(guards->all, i, true);
+  }
+}
+
+bool sec_guard_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, span_kind_t kind) {
+  if (kind == SPAN_BLOCKS) return false;
+  bool sealed = false;
+  if (kind == SPAN_LARGE) {
+    if (!(mim_process.hook.mechanisms & SEC_LARGE_SEAL)) return false;
+    sealed = install(start, slices * SLICE_SIZE, true);
+    if (!sealed) return mim_os_purge(start, slices * SLICE_SIZE);
+  }
+  size_t first = slice_index(start);
+  for (size_t i = first; i < first + slices; i++) bit_set(guards->all, i, true);
+  return sealed;
+}
+
+// Blocks of whole OS pages: one guard behind each. The slices are marked when the page is given up (SPAN_GUARDED).
+void sec_guard_blocks(page_t* page, uint32_t first, uint32_t count) {
+  size_t guard_size = page->stride - page->block_size;
+  for (uint32_t i = first; i < first + count; i++) install(page_block(page, i) + page->block_size, guard_size, false);
+}
+
+void sec_guard_info(sec_guard_info_t* info) {
+  info->installed = atomic_load_explicit(&guard.installed, memory_order_relaxed);
+  info->removed = atomic_load_explicit(&guard.removed, memory_order_relaxed);
+  info->refused = atomic_load_explicit(&guard.refused, memory_order_relaxed);
+  info->mappings_used = atomic_load_explicit(&guard.mappings, memory_order_relaxed);
+  info->mappings_budget = guard.budget;
+}
+
+static const char* severity_name(int severity) {
+  return severity == SEC_ABORT ? "abort" : severity == SEC_REPORT ? "report" : "off";
+}
+
+void sec_print(void (*line)(const char* text, void* arg), void* arg) {
+  const hook_process_t* policy = &mim_process.hook;
+  sec_guard_info_t info;
+  sec_guard_info(&info);
+  char text[200];
+  mim_format(text, sizeof(text), "secure: profile %s, on violation: %s, memory sealed: %d\n", mi_profile_name(),
+             severity_name(policy->on_violation), sec_seal_state());
+  line(text, arg);
+  mim_format(text, sizeof(text), "guards: %s, %zu installed, %zu removed, %zu refused, mappings %zu of %zu\n",
+             policy->guard_kind == SEC_GUARD_LIGHT ? "lightweight" : "mprotect", info.installed, info.removed,
+             info.refused, info.mappings_used, info.mappings_budget);
+  line(text, arg);
+}

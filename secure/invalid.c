@@ -1,0 +1,245 @@
+// Frees and other uses of blocks that are not right, and everything else about a block that is off the fast path:
+// frees from other threads, sized frees, sizes, large blocks.
+//
+// Stops: frees of addresses that are not the start of a live block, always, and says which kind: double, interior,
+// unaligned, foreign, never handed out; frees by the wrong family of functions; wrong sizes in sized frees.
+// Does not stop: a second free of a block that was handed out again in between.
+// Costs: nothing on legal programs' fast path; a remote free exchanges the state (one atomic operation).
+#include <dlfcn.h>
+
+#include "secure.h"
+
+static size_t usable_size(const page_t* page) {
+  return (page->flags & PAGE_LARGE) ? page->large_size : page->block_size;
+}
+
+static size_t request_of(const page_t* page, uint16_t state) {
+  if (page->flags & PAGE_LARGE) return page->large_request;
+  return page->block_size - (state & STATE_SLACK_MASK);
+}
+
+static void* start_of(const page_t* page, uintptr_t index) {
+  return (void*)(page->origin + index * ((page->flags & PAGE_LARGE) ? (uintptr_t)1 << LARGE_STRIDE_SHIFT : page->stride));
+}
+
+static sec_severity_t default_severity(void) {
+  return (sec_severity_t)mim_process.hook.on_violation;
+}
+
+static void report_block(mi_fault_t fault, const page_t* page, uintptr_t index, uint16_t state, const void* p,
+                         size_t claimed, sec_severity_t severity) {
+  const uint8_t* block = start_of(page, index);
+  sec_violation(&(sec_report_t){
+                    .fault = fault,
+                    .address = p,
+                    .page = (page_t*)page,
+                    .index = index,
+                    .block = block,
+                    .block_size = usable_size(page),
+                    .request = state_is_live(state) ? request_of(page, state) : 0,
+                    .offset = (const uint8_t*)p - block,
+                    .claimed = claimed,
+                },
+                severity);
+}
+
+// What is wrong with an address as the argument of free; MI_FAULT_NONE when it is a live block.
+static mi_fault_t classify(const page_t* page, const void* p, place_t* place, uint16_t* state) {
+  *place = (place_t){0, false};
+  *state = STATE_NEVER;
+  if (page->reciprocal == 0) return MI_FAULT_INVALID_FREE;
+  *place = page_place(page, p);
+  bool known = (page->flags & PAGE_LARGE) ? place->index == 1 : true;
+  if (known) *state = state_get(page, place->index);
+  if (!place->start || !known) {
+    if ((uintptr_t)p % MIN_ALIGN != 0) return MI_FAULT_UNALIGNED_FREE;
+    return state_is_live(*state) ? MI_FAULT_INTERIOR_FREE : MI_FAULT_INVALID_FREE;
+  }
+  if (state_is_live(*state)) return MI_FAULT_NONE;
+  return *state == STATE_FREE || *state == STATE_MAILED || *state == STATE_HELD ? MI_FAULT_DOUBLE_FREE
+                                                                                 : MI_FAULT_INVALID_FREE;
+}
+
+// True when the block may be used as `family` says. Reports otherwise.
+static bool check(page_t* page, const void* p, family_t family, place_t* place, uint16_t* state) {
+  mi_fault_t fault = classify(page, p, place, state);
+  if (mim_unlikely(fault != MI_FAULT_NONE)) {
+    report_block(fault, page, place->index, *state, p, 0, default_severity());
+    return false;
+  }
+  bool same = family == FAMILY_ANY || ((*state >> STATE_FAMILY_SHIFT) & 3u) == (unsigned)family;
+  if (mim_likely(same)) return true;
+  sec_severity_t severity = (sec_severity_t)mim_process.hook.family_severity;
+  if (!(mim_process.hook.mechanisms & SEC_FAMILY) || severity == SEC_OFF) return true;
+  report_block(MI_FAULT_FAMILY_MISMATCH, page, place->index, *state, p, (size_t)family, severity);
+  return true;  // reported and outlived: the block itself is sound
+}
+
+// ---- frees ----------------------------------------------------------------------------------------------------------
+
+uintptr_t sec_take_back_odd(page_t* page, void* p, family_t family) {
+  place_t place;
+  uint16_t state;
+  if (!check(page, p, family, &place, &state)) return 0;
+  return hook_take_back(page, p, FAMILY_ANY);
+}
+
+bool sec_take_back_remote(page_t* page, void* p, family_t family) {
+  place_t place;
+  uint16_t state;
+  if (!check(page, p, family, &place, &state)) return false;
+  // From here on only one of several threads that free the same block goes on.
+  if (mim_unlikely(state_exchange(page, place.index, STATE_MAILED) != state)) {
+    report_block(MI_FAULT_DOUBLE_FREE, page, place.index, STATE_MAILED, p, 0, default_severity());
+    return false;
+  }
+  if (page->flags & PAGE_LARGE) return true;
+  size_t slack = state & STATE_SLACK_MASK;
+  size_t block_size = page->block_size;
+  if ((page->flags & PAGE_FENCE) && slack != 0 &&
+      mim_unlikely(!fence_holds(page, place.index, (uint8_t*)p + block_size, slack))) {
+    sec_fence_broken(page, place.index, block_size, slack);
+  }
+  if (page->flags & PAGE_WIPE) wipe_bytes(p, block_size);
+  return true;
+}
+
+uintptr_t sec_deliver(page_t* page, void* p) {
+  place_t place = page_place(page, p);
+  if (mim_likely(place.start && state_get(page, place.index) == STATE_MAILED)) return place.index;
+  report_block(MI_FAULT_DOUBLE_FREE, page, place.index, STATE_MAILED, p, 0, default_severity());
+  return 0;
+}
+
+bool sec_check_claim(page_t* page, void* p, size_t size, size_t align) {
+  if (!(mim_process.hook.mechanisms & SEC_SIZED)) return true;
+  sec_severity_t severity = (sec_severity_t)mim_process.hook.size_severity;
+  if (severity == SEC_OFF) return true;
+  place_t place;
+  uint16_t state;
+  if (classify(page, p, &place, &state) != MI_FAULT_NONE) return true;  // free itself will say so
+  if (size != SIZE_UNKNOWN && size != request_of(page, state)) {
+    report_block(MI_FAULT_SIZE_MISMATCH, page, place.index, state, p, size, severity);
+  }
+  if (align != 0 && ((uintptr_t)p & (align - 1)) != 0) {
+    report_block(MI_FAULT_ALIGNMENT_MISMATCH, page, place.index, state, p, align, severity);
+  }
+  return true;
+}
+
+// ---- sizes ----------------------------------------------------------------------------------------------------------
+
+bool sec_check_live(page_t* page, const void* p, family_t family) {
+  place_t place;
+  uint16_t state;
+  if (!check(page, p, family, &place, &state)) return false;
+  size_t usable = usable_size(page);
+  size_t slack = usable - request_of(page, state);
+  bool fenced = (page->flags & PAGE_FENCE) || ((page->flags & PAGE_LARGE) && (mim_process.hook.mechanisms & SEC_FENCE));
+  if (fenced && slack != 0 && mim_unlikely(!fence_holds(page, place.index, (const uint8_t*)p + usable, slack))) {
+    sec_fence_broken(page, place.index, usable, slack);
+  }
+  return true;
+}
+
+size_t sec_usable(page_t* page, const void* p) {
+  place_t place;
+  uint16_t state;
+  if (!check(page, p, FAMILY_ANY, &place, &state)) return 0;
+  return request_of(page, state);
+}
+
+bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool zero) {
+  bool large = (page->flags & PAGE_LARGE) != 0;
+  size_t usable = usable_size(page);
+  size_t slack = usable - new_size;
+  if (!large && slack > SLACK_MAX) return false;
+  place_t place = page_place(page, p);
+  uint8_t* bytes = p;
+  // The bytes gained hold the old fence, or what the program left there long ago.
+  if (new_size > old_size) {
+    size_t gained = new_size - old_size;
+    memset(bytes + old_size, 0, zero || !large ? gained : min_size(gained, FENCE_SIZE));
+  } else if (page->flags & PAGE_WIPE) {
+    memset(bytes + new_size, 0, old_size - new_size);
+  }
+  if (large) {
+    page->large_request = new_size;
+  } else {
+    family_t family = (family_t)((state_get(page, place.index) >> STATE_FAMILY_SHIFT) & 3);
+    state_set(page, place.index, state_live(family, slack));
+  }
+  bool fenced = (page->flags & PAGE_FENCE) || (large && (mim_process.hook.mechanisms & SEC_FENCE));
+  if (fenced && slack != 0) fence_reset(page, place.index, bytes + usable, slack);
+  return true;
+}
+
+// ---- large blocks ---------------------------------------------------------------------------------------------------
+
+void sec_large_out(page_t* page, tld_t* tld, size_t size, family_t family) {
+  page->hook.entries = page->own_entry;
+  page->hook.key = sec_random64(&tld->hook);
+  page->hook.fence = sec_random64(&tld->hook);
+  state_set(page, 0, STATE_NEVER);
+  state_set(page, 1, state_live(family, 0));
+  size_t slack = page->large_size - size;
+  if ((mim_process.hook.mechanisms & SEC_FENCE) && slack != 0) {
+    fence_reset(page, 1, (uint8_t*)start_of(page, 1) + page->large_size, slack);
+  }
+}
+
+void sec_large_back(page_t* page) {
+  size_t slack = page->large_size - page->large_request;
+  const uint8_t* end = (const uint8_t*)start_of(page, 1) + page->large_size;
+  if ((mim_process.hook.mechanisms & SEC_FENCE) && slack != 0 && !fence_holds(page, 1, end, slack)) {
+    sec_fence_broken(page, 1, page->large_size, slack);
+  }
+}
+
+// ---- foreign pointers -----------------------------------------------------------------------------------------------
+
+enum { FOREIGN_ABORT = 0, FOREIGN_PASS = 1, FOREIGN_IGNORE = 2 };
+
+void sec_foreign(const void* p, const char* what) {
+  int policy = mim_process.hook.foreign_policy;
+  if (policy == FOREIGN_IGNORE) return;
+  if (policy == FOREIGN_PASS && strcmp(what, "free") == 0) {
+    void (*next)(void*) = (void (*)(void*))(uintptr_t)dlsym(RTLD_NEXT, "free");
+    if (next != NULL) {
+      next((void*)(uintptr_t)p);
+      return;
+    }
+  }
+  page_t* page = mim_page_of(p);
+  sec_violation(&(sec_report_t){
+                    .fault = page != NULL ? MI_FAULT_INVALID_FREE : MI_FAULT_FOREIGN_FREE,
+                    .address = p,
+                    .page = page,
+                    .detail = what,
+                },
+                default_severity());
+}
+
+// ---- start ----------------------------------------------------------------------------------------------------------
+
+void sec_process_init(void) {
+  mim_process.hook.os_page = (uint32_t)mim_os_page_size();
+  sec_policy_init();
+  sec_guard_init();
+}
+
+void* sec_region_hint(size_t size) {
+  // Anywhere in the lower half of the address space that leaves room for the range itself.
+  uintptr_t low = (uintptr_t)1 << 40, high = ((uintptr_t)1 << 47) - (uintptr_t)(1 * TIB);
+  if (size >= high - low) return NULL;
+  uintptr_t room = (high - low - size) / SLICE_SIZE;
+  return (void*)(low + (uintptr_t)(((unsigned __int128)sec_random_process() * room) >> 64) * SLICE_SIZE);
+}
+
+void sec_fork_prepare(void) {
+  lock_acquire(&sec_keys_lock);
+}
+
+void sec_fork_parent(void) {
+  lock_release(&sec_keys_lock);
+}
