@@ -2,13 +2,17 @@
 // states and the magazine are, and what they stop, is told in entry.h.
 #include "secure.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 static size_t page_bytes(const page_t* page) {
   return (size_t)page->slices << SLICE_SHIFT;
 }
 
-// States of a page: one for each index an address of its slices can have, and a few to spare.
+// States of a page: one for each index an address of its slices can have, and some to spare, since free_mask reads 16.
 static size_t state_count(const page_t* page) {
-  return page_bytes(page) / page->stride + 3;
+  return page_bytes(page) / page->stride + STATES_SPARE;
 }
 
 static bool has_guarded_blocks(const page_t* page) {
@@ -58,28 +62,31 @@ static uint64_t next_random(uint64_t* seed) {
   return (uint64_t)(product >> 64) ^ (uint64_t)product;
 }
 
-// Collects up to MAGAZINE_SIZE - count free indices in [from, to).
+// Bit i of the result: entry i of 16 is free. `code`: an encrypted state, free but for its lowest bit.
+static uint32_t free_mask(const uint16_t* entries, uint16_t code) {
+#if defined(__SSE2__)
+  __m128i wanted = _mm_set1_epi16((short)code), low = _mm_set1_epi16(1);
+  __m128i a = _mm_cmpeq_epi16(_mm_or_si128(_mm_loadu_si128((const __m128i*)entries), low), wanted);
+  __m128i b = _mm_cmpeq_epi16(_mm_or_si128(_mm_loadu_si128((const __m128i*)(entries + 8)), low), wanted);
+  return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(a, b));
+#else
+  uint32_t mask = 0;
+  for (size_t i = 0; i < 16; i++) mask |= (uint32_t)((entries[i] | 1) == code) << i;
+  return mask;
+#endif
+}
+
+// Adds free indices in [from, to) to those found, up to MAGAZINE_SIZE in all. Returns how many there are then.
 static size_t gather(const page_t* page, size_t from, size_t to, uint16_t* found, size_t count) {
-  typedef uint16_t lanes_t __attribute__((vector_size(16)));
-  uint16_t code = (uint16_t)(page->hook.key | 1);  // FREE and FRESH differ in the lowest bit only
-  lanes_t wanted = {code, code, code, code, code, code, code, code};
   const uint16_t* entries = page->hook.entries;
-  size_t i = from;
-  for (; i + 8 <= to; i += 8) {
-    lanes_t lanes;
-    memcpy(&lanes, entries + i, sizeof(lanes));
-    lanes_t equal = (lanes_t)((lanes | 1) == wanted);
-    typedef uint64_t pair_t __attribute__((vector_size(16)));
-    pair_t pair = (pair_t)equal;
-    if ((pair[0] | pair[1]) == 0) continue;
-    for (size_t k = 0; k < 8; k++) {
-      if (equal[k] == 0) continue;
-      if (count == MAGAZINE_SIZE) return count;
-      found[count++] = (uint16_t)(i + k);
+  uint16_t code = (uint16_t)(page->hook.key | 1);
+  for (size_t i = from; i < to && count < MAGAZINE_SIZE; i += 16) {
+    uint32_t mask = free_mask(entries + i, code);
+    if (to - i < 16) mask &= (1u << (to - i)) - 1;
+    while (mask != 0 && count < MAGAZINE_SIZE) {
+      found[count++] = (uint16_t)(i + (size_t)__builtin_ctz(mask));
+      mask &= mask - 1;
     }
-  }
-  for (; i < to && count < MAGAZINE_SIZE; i++) {
-    if ((entries[i] | 1) == code) found[count++] = (uint16_t)i;
   }
   return count;
 }
@@ -116,8 +123,14 @@ bool sec_refill(page_t* page, tld_t* tld) {
   return true;
 }
 
-void sec_magazine_broken(page_t* page, uintptr_t index) {
-  sec_fatal(MI_FAULT_CORRUPT_LINK, page_block(page, index), "a block to be handed out is not free");
+// A block that the fast path did not want to hand out.
+void* sec_hand_out_slow(page_t* page, uintptr_t index, size_t size, family_t family, bool zero) {
+  uint16_t state = state_get(page, index);
+  if (!state_is_free(state)) {
+    sec_fatal(MI_FAULT_CORRUPT_METADATA, page_block(page, index), "a block to be handed out is not free");
+  }
+  sec_wipe_broken(page, index);
+  return hook_hand_out(page, index, size, family, zero);
 }
 
 // ---- giving a page up -----------------------------------------------------------------------------------------------

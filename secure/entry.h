@@ -26,6 +26,7 @@
 #include "secure_types.h"
 
 #define MAGAZINE_SIZE 64
+#define STATES_SPARE 18
 
 // Decoded states. Live: 1 ffs ssss ssss ssss: two bits of family, 13 bits of slack.
 enum {

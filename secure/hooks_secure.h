@@ -41,15 +41,10 @@ mim_inline size_t hook_page_tail(void) {
 }
 
 mim_inline size_t hook_side_bytes(size_t page_bytes, size_t stride) {
-  return (MAGAZINE_SIZE + page_bytes / stride + 3) * sizeof(uint16_t);
+  return (MAGAZINE_SIZE + page_bytes / stride + STATES_SPARE) * sizeof(uint16_t);
 }
 
 // ---- fast paths -----------------------------------------------------------------------------------------------------
-
-uintptr_t sec_take_back_odd(page_t* page, void* p, family_t family);
-void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t slack);
-void sec_wipe_broken(page_t* page, uintptr_t index);
-void sec_magazine_broken(page_t* page, uintptr_t index) __attribute__((noreturn, cold));
 
 mim_inline uintptr_t hook_pop(page_t* page) {
   uintptr_t position = page->free;
@@ -63,38 +58,52 @@ mim_inline void hook_push(page_t* page, uintptr_t index) {
   page->local_free = index;  // the last one freed is not the next one handed out
 }
 
+// Blocks up to this are wiped and verified inline; larger ones take the slow path, which calls memset.
+#define WIPE_INLINE 512
+
 mim_inline void* hook_hand_out(page_t* page, uintptr_t index, size_t size, family_t family, bool zero) {
   uint16_t state = state_get(page, index);
-  if (mim_unlikely(!state_is_free(state))) sec_magazine_broken(page, index);
   uint8_t* p = page_block(page, index);
   size_t block_size = page->block_size;
+  if (page->flags & PAGE_WIPE) {
+    if (state != STATE_FRESH && mim_unlikely(state != STATE_FREE || !wipe_holds(p, block_size))) return NULL;
+  } else {
+    if (mim_unlikely(!state_is_free(state))) return NULL;
+    if (zero) memset(p, 0, block_size);
+  }
   size_t slack = block_size - size;
   state_set(page, index, state_live(family, slack));
-  if (mim_likely(page->flags & PAGE_WIPE)) {
-    if (state == STATE_FREE && mim_unlikely(!wipe_holds(p, block_size))) sec_wipe_broken(page, index);
-  } else if (zero) {
-    memset(p, 0, block_size);
-  }
-  if (mim_likely((page->flags & PAGE_FENCE) && slack != 0)) fence_set(page, index, p + block_size, slack);
+  if ((page->flags & PAGE_FENCE) && mim_likely(slack != 0)) fence_set(page, index, p + block_size, slack);
   return p;
+}
+
+void* sec_hand_out_slow(page_t* page, uintptr_t index, size_t size, family_t family, bool zero);
+mim_inline void* hook_hand_out_slow(page_t* page, uintptr_t index, size_t size, family_t family, bool zero) {
+  return sec_hand_out_slow(page, index, size, family, zero);
 }
 
 mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
   place_t place = page_place(page, p);
-  if (mim_unlikely(!place.start)) return sec_take_back_odd(page, p, family);
+  if (mim_unlikely(!place.start)) return 0;
   uint16_t state = state_get(page, place.index);
   bool fits = family == FAMILY_ANY ? state_is_live(state)
-                                   : (state >> STATE_FAMILY_SHIFT) == (STATE_LIVE >> STATE_FAMILY_SHIFT | family);
-  if (mim_unlikely(!fits)) return sec_take_back_odd(page, p, family);
+                                   : (state >> STATE_FAMILY_SHIFT) == ((unsigned)STATE_LIVE >> STATE_FAMILY_SHIFT | family);
+  if (mim_unlikely(!fits)) return 0;
   size_t block_size = page->block_size;
   size_t slack = state & STATE_SLACK_MASK;
-  if (mim_likely((page->flags & PAGE_FENCE) && slack != 0)) {
-    if (mim_unlikely(!fence_holds(page, place.index, (uint8_t*)p + block_size, slack))) {
-      sec_fence_broken(page, place.index, block_size, slack);
-    }
+  if ((page->flags & PAGE_FENCE) && mim_likely(slack != 0)) {
+    if (mim_unlikely(!fence_holds(page, place.index, (uint8_t*)p + block_size, slack))) return 0;
   }
-  if (mim_likely(page->flags & PAGE_WIPE)) wipe_bytes(p, block_size);
+  if (page->flags & PAGE_WIPE) {
+    if (mim_unlikely(block_size > WIPE_INLINE)) return 0;
+    wipe_bytes(p, block_size);
+  }
   return place.index;
+}
+
+uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family);
+mim_inline uintptr_t hook_take_back_slow(page_t* page, void* p, family_t family) {
+  return sec_take_back_slow(page, p, family);
 }
 
 bool sec_take_back_remote(page_t* page, void* p, family_t family);

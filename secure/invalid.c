@@ -47,17 +47,17 @@ static void report_block(mi_fault_t fault, const page_t* page, uintptr_t index, 
 static mi_fault_t classify(const page_t* page, const void* p, place_t* place, uint16_t* state) {
   *place = (place_t){0, false};
   *state = STATE_NEVER;
-  if (page->reciprocal == 0) return MI_FAULT_INVALID_FREE;
+  if (page->reciprocal == 0) return MI_FAULT_INVALID_UNALLOCATED;
   *place = page_place(page, p);
   bool known = (page->flags & PAGE_LARGE) ? place->index == 1 : true;
   if (known) *state = state_get(page, place->index);
   if (!place->start || !known) {
-    if ((uintptr_t)p % MIN_ALIGN != 0) return MI_FAULT_UNALIGNED_FREE;
-    return state_is_live(*state) ? MI_FAULT_INTERIOR_FREE : MI_FAULT_INVALID_FREE;
+    if ((uintptr_t)p % MIN_ALIGN != 0) return MI_FAULT_INVALID_UNALIGNED;
+    return state_is_live(*state) ? MI_FAULT_INVALID_INTERIOR : MI_FAULT_INVALID_UNALLOCATED;
   }
   if (state_is_live(*state)) return MI_FAULT_NONE;
   return *state == STATE_FREE || *state == STATE_MAILED || *state == STATE_HELD ? MI_FAULT_DOUBLE_FREE
-                                                                                 : MI_FAULT_INVALID_FREE;
+                                                                                 : MI_FAULT_INVALID_UNALLOCATED;
 }
 
 // True when the block may be used as `family` says. Reports otherwise.
@@ -77,11 +77,22 @@ static bool check(page_t* page, const void* p, family_t family, place_t* place, 
 
 // ---- frees ----------------------------------------------------------------------------------------------------------
 
-uintptr_t sec_take_back_odd(page_t* page, void* p, family_t family) {
+// Fence and wipe of a block that comes back.
+static void take_apart(page_t* page, uintptr_t index, uint8_t* p, uint16_t state) {
+  size_t slack = state & STATE_SLACK_MASK;
+  size_t block_size = page->block_size;
+  if ((page->flags & PAGE_FENCE) && slack != 0 && mim_unlikely(!fence_holds(page, index, p + block_size, slack))) {
+    sec_fence_broken(page, index, block_size, slack);
+  }
+  if (page->flags & PAGE_WIPE) memset(p, 0, block_size);
+}
+
+uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family) {
   place_t place;
   uint16_t state;
   if (!check(page, p, family, &place, &state)) return 0;
-  return hook_take_back(page, p, FAMILY_ANY);
+  if (!(page->flags & PAGE_LARGE)) take_apart(page, place.index, p, state);
+  return place.index;
 }
 
 bool sec_take_back_remote(page_t* page, void* p, family_t family) {
@@ -93,14 +104,7 @@ bool sec_take_back_remote(page_t* page, void* p, family_t family) {
     report_block(MI_FAULT_DOUBLE_FREE, page, place.index, STATE_MAILED, p, 0, default_severity());
     return false;
   }
-  if (page->flags & PAGE_LARGE) return true;
-  size_t slack = state & STATE_SLACK_MASK;
-  size_t block_size = page->block_size;
-  if ((page->flags & PAGE_FENCE) && slack != 0 &&
-      mim_unlikely(!fence_holds(page, place.index, (uint8_t*)p + block_size, slack))) {
-    sec_fence_broken(page, place.index, block_size, slack);
-  }
-  if (page->flags & PAGE_WIPE) wipe_bytes(p, block_size);
+  if (!(page->flags & PAGE_LARGE)) take_apart(page, place.index, p, state);
   return true;
 }
 
@@ -212,7 +216,7 @@ void sec_foreign(const void* p, const char* what) {
   }
   page_t* page = mim_page_of(p);
   sec_violation(&(sec_report_t){
-                    .fault = page != NULL ? MI_FAULT_INVALID_FREE : MI_FAULT_FOREIGN_FREE,
+                    .fault = page != NULL ? MI_FAULT_INVALID_UNALLOCATED : MI_FAULT_INVALID_FOREIGN,
                     .address = p,
                     .page = page,
                     .detail = what,

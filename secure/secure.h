@@ -56,9 +56,8 @@ bool sec_refill(page_t* page, tld_t* tld);
 bool sec_block_states(page_t* page, uint64_t* free_map);
 
 // ---- invalid.c: what to do with a free that is not right ------------------------------------------------------------
-// Called when the checks of hook_take_back fail: classifies, reports. Returns the ref when the block may be freed after
-// all (a check that policy turned off), 0 when it must be left alone.
-uintptr_t sec_take_back_odd(page_t* page, void* p, family_t family) mim_cold;
+// Called when hook_take_back declines: classifies, reports, or does what takes long.
+uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family);
 bool sec_take_back_remote(page_t* page, void* p, family_t family);
 uintptr_t sec_deliver(page_t* page, void* p);
 bool sec_check_claim(page_t* page, void* p, size_t size, size_t align);

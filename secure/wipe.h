@@ -14,10 +14,6 @@ typedef uint64_t wipe_word_t __attribute__((vector_size(16), aligned(16)));
 
 // size is a multiple of 16, p aligned to 16.
 mim_inline void wipe_bytes(void* p, size_t size) {
-  if (mim_unlikely(size > 512)) {
-    memset(p, 0, size);
-    return;
-  }
   wipe_word_t* word = (wipe_word_t*)p;
   wipe_word_t* end = (wipe_word_t*)((uint8_t*)p + size);
   do {

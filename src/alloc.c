@@ -61,7 +61,13 @@ static page_t* page_find(heap_t* heap, size_t bin) {
 
 static void* hand_out(page_t* page, size_t size, family_t family, bool zero) {
   page->used++;
-  return hook_hand_out(page, hook_pop(page), size, family, zero);
+  uintptr_t ref = hook_pop(page);
+  void* p = hook_hand_out(page, ref, size, family, zero);
+  return mim_likely(p != NULL) ? p : hook_hand_out_slow(page, ref, size, family, zero);
+}
+
+void* mim_hand_out_slow(page_t* page, uintptr_t ref, size_t size, family_t family, bool zero) {
+  return hook_hand_out_slow(page, ref, size, family, zero);
 }
 
 static void* malloc_binned(heap_t* heap, size_t size, family_t family, bool zero) {

@@ -13,7 +13,9 @@ mim_inline void* mim_heap_alloc(heap_t* heap, size_t size, family_t family, bool
     page_t* page = heap->direct[index];
     if (mim_likely(page->free != 0)) {
       page->used++;
-      return hook_hand_out(page, hook_pop(page), size, family, zero);
+      uintptr_t ref = hook_pop(page);
+      void* p = hook_hand_out(page, ref, size, family, zero);
+      return mim_likely(p != NULL) ? p : mim_hand_out_slow(page, ref, size, family, zero);
     }
   }
   return mim_malloc_generic(heap, size, family, zero);
@@ -32,8 +34,10 @@ mim_inline void mim_release(void* p, family_t family) {
   if (mim_likely(page != NULL) &&
       mim_likely(atomic_load_explicit(&page->owner, memory_order_relaxed) == mim_tls.tld)) {
     uintptr_t ref = hook_take_back(page, p, family);
-    if (mim_likely(ref != 0)) mim_free_checked(page, ref);
-    return;
+    if (mim_likely(ref != 0)) {
+      mim_free_checked(page, ref);
+      return;
+    }
   }
   mim_free_slow(page, p, family);
 }

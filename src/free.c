@@ -1,9 +1,10 @@
 // Freeing off the fast path: nothing, foreign pointers, blocks of other threads' pages, and of pages nobody owns.
 #include "fastpath.h"
 
-// The owner frees into a page that is in the list of full pages, or that it has just adopted.
+// The owner frees what the fast path declined, or into a page that is in the list of full pages, or that it has just
+// adopted.
 static void free_owned(page_t* page, void* p, family_t family) {
-  uintptr_t ref = hook_take_back(page, p, family);
+  uintptr_t ref = hook_take_back_slow(page, p, family);
   if (ref == 0) return;
   if (page->flags & PAGE_IN_FULL) mim_heap_page_unfull(page);
   mim_free_checked(page, ref);

@@ -28,6 +28,9 @@ typedef struct hook_process_s {
 
 #include "types.h"
 
+// What the program claims about a block when it frees it. Claims the program did not make are SIZE_UNKNOWN / 0.
+#define SIZE_UNKNOWN SIZE_MAX
+
 #if MIM_SECURE
 #include "../secure/hooks_secure.h"
 #else
@@ -94,7 +97,8 @@ mim_inline void hook_push(page_t* page, uintptr_t ref) {
 }
 
 // Turns a block just taken from `page->free` into one that the program owns, for a request of `size` bytes; with
-// `zero`, all its usable bytes read as zero.
+// `zero`, all its usable bytes read as zero. NULL when something is wrong or takes long: hook_hand_out_slow then does
+// it, and reports. (Two functions, so that the fast paths make no call but their last.)
 mim_inline void* hook_hand_out(page_t* page, uintptr_t ref, size_t size, family_t family, bool zero) {
   (void)size;
   (void)family;
@@ -107,16 +111,20 @@ mim_inline void* hook_hand_out(page_t* page, uintptr_t ref, size_t size, family_
   }
   return (void*)ref;
 }
+mim_inline void* hook_hand_out_slow(page_t* page, uintptr_t ref, size_t size, family_t family, bool zero) {
+  return hook_hand_out(page, ref, size, family, zero);
+}
 
-// What the program claims about a block when it frees it. Claims the program did not make are SIZE_UNKNOWN / 0.
-#define SIZE_UNKNOWN SIZE_MAX
-
-// The owner takes a block back from the program: checks that it may be freed, and wipes it. Returns its ref; 0 when it
-// must be left alone (a violation that was reported and outlived). Must be called before any link is written.
+// The owner takes a block back from the program: checks that it may be freed, and wipes it, before any link is written.
+// Returns its ref; 0 when something is wrong or takes long: hook_take_back_slow then does it, and returns 0 only when
+// the block must be left alone (a violation that was reported and outlived).
 mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
   (void)page;
   (void)family;
   return (uintptr_t)p;
+}
+mim_inline uintptr_t hook_take_back_slow(page_t* page, void* p, family_t family) {
+  return hook_take_back(page, p, family);
 }
 
 // The same from a thread that does not own the page. False: leave the block alone.

@@ -141,6 +141,7 @@ size_t mim_abandoned_count(void);
 
 // Everything the fast path does not do. size may be anything.
 void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero);
+void* mim_hand_out_slow(page_t* page, uintptr_t ref, size_t size, family_t family, bool zero);
 // align is a power of two; offset < size or 0. NULL with ENOMEM/EINVAL/EOVERFLOW.
 void* mim_malloc_aligned(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero);
 void* mim_realloc(heap_t* heap, void* p, size_t size, family_t family, bool zero);
