@@ -32,13 +32,13 @@ typedef enum mi_profile_e {
 
 /**
  * What follows when a check fails: values of mi_option_on_violation and of the options of single checks,
- * `MIMALLOC_ON_VIOLATION=report|abort`, `MIMALLOC_FENCE=off|report|abort`.
+ * `MIMALLOC_ON_VIOLATION=abort|report`, `MIMALLOC_FENCE=off|abort|report`.
  */
 typedef enum mi_severity_e {
   MI_SEVERITY_INHERIT = -1,  ///< What mi_option_on_violation says; only for single checks.
   MI_SEVERITY_OFF = 0,       ///< No check; only for single checks.
-  MI_SEVERITY_REPORT = 1,    ///< Report, leave the block alone for good, and go on.
-  MI_SEVERITY_ABORT = 2      ///< Report and abort.
+  MI_SEVERITY_ABORT = 1,     ///< Report and abort.
+  MI_SEVERITY_REPORT = 2     ///< Report, leave the block alone for good, and go on.
 } mi_severity_t;
 
 /**
@@ -80,29 +80,32 @@ MI_NODISCARD MI_EXPORT size_t mi_malloc_object_size(const void* p) MI_NOEXCEPT;
 /** @defgroup violations Violations
  *  @{ */
 
-/** The kinds of misuse that are detected. The name in quotes is what mi_fault_name() returns. */
+/**
+ * The kinds of misuse that are detected. The name in quotes is what mi_fault_name() returns. `_FREE` are
+ * said of every function that takes a block: also of reallocation and of questions about a block.
+ */
 typedef enum mi_fault_e {
-  MI_FAULT_NONE = 0,                ///< "none"
-  MI_FAULT_DOUBLE_FREE = 1,         ///< "double-free": a freed block is freed, reallocated or asked about.
-  MI_FAULT_INVALID_INTERIOR = 2,    ///< "interior-pointer": it points into a block, not to its start.
-  MI_FAULT_INVALID_UNALIGNED = 3,   ///< "unaligned-pointer": no block starts at an address like this.
-  MI_FAULT_INVALID_FOREIGN = 4,     ///< "foreign-pointer": not our memory: stack, globals, mmap.
-  MI_FAULT_INVALID_UNALLOCATED = 5, ///< "unallocated-pointer": it points to memory that was never handed out.
-  MI_FAULT_OVERFLOW = 6,            ///< "overflow": bytes behind the block were written to.
-  MI_FAULT_UNDERFLOW = 7,           ///< "underflow": bytes before the block were written to.
-  MI_FAULT_WRITE_AFTER_FREE = 8,    ///< "write-after-free": a freed block changed.
-  MI_FAULT_SIZE_MISMATCH = 9,       ///< "size-mismatch": freed with a size that was not asked for.
-  MI_FAULT_ALIGNMENT_MISMATCH = 10, ///< "alignment-mismatch": freed with an alignment it does not have.
-  MI_FAULT_FAMILY_MISMATCH = 11,    ///< "family-mismatch": malloc, new and new[] freed by one another's free.
-  MI_FAULT_CORRUPT_METADATA = 12,   ///< "corrupt-metadata": a link or state of ours makes no sense.
-  MI_FAULT_ACCESS_OUTSIDE = 13,     ///< "access-outside": a guard was read or written; the access faulted.
-  MI_FAULT_USE_AFTER_FREE = 14,     ///< "use-after-free": a freed block was accessed; the access faulted.
-  MI_FAULT_ACCESS_ZERO_SIZE = 15,   ///< "access-zero-size": a block of 0 bytes was read or written.
-  MI_FAULT_ACCESS_NULL = 16,        ///< "access-null": the first pages of the address space were accessed.
-  MI_FAULT_MEMORY_RANGE = 17,       ///< "memory-range": memcpy, memset, strcpy ... would leave a block.
-  MI_FAULT_INVALID_HEAP = 18,       ///< "invalid-heap": a heap that is gone, or is another thread's.
-  MI_FAULT_NO_KEYS = 19,            ///< "no-keys": there are no random numbers to make keys from.
-  MI_FAULT_COUNT                    ///< Number of kinds; no fault.
+  MI_FAULT_NONE = 0,                 ///< "none"
+  MI_FAULT_DOUBLE_FREE = 1,          ///< "double-free": the block is free already.
+  MI_FAULT_INTERIOR_FREE = 2,        ///< "interior-free": a pointer into a block, not to its start.
+  MI_FAULT_UNALIGNED_FREE = 3,       ///< "unaligned-free": no block starts at an address like this.
+  MI_FAULT_FOREIGN_FREE = 4,         ///< "foreign-free": not our memory: stack, globals, mmap.
+  MI_FAULT_INVALID_FREE = 5,         ///< "invalid-free": memory of ours that was never handed out.
+  MI_FAULT_OVERFLOW = 6,             ///< "overflow": bytes behind the block were written to.
+  MI_FAULT_UNDERFLOW = 7,            ///< "underflow": bytes before the block were written to.
+  MI_FAULT_WRITE_AFTER_FREE = 8,     ///< "write-after-free": a freed block changed.
+  MI_FAULT_SIZE_MISMATCH = 9,        ///< "size-mismatch": freed with a size that was not asked for.
+  MI_FAULT_ALIGNMENT_MISMATCH = 10,  ///< "alignment-mismatch": freed with an alignment it does not have.
+  MI_FAULT_FAMILY_MISMATCH = 11,     ///< "family-mismatch": malloc, new and new[] freed by one another's free.
+  MI_FAULT_CORRUPT_LINK = 12,        ///< "corrupt-link": a link or state of ours makes no sense.
+  MI_FAULT_ACCESS_OUTSIDE = 13,      ///< "access-outside": a guard was read or written; the access faulted.
+  MI_FAULT_USE_AFTER_FREE = 14,      ///< "use-after-free": a freed block was accessed; the access faulted.
+  MI_FAULT_ACCESS_ZERO_SIZE = 15,    ///< "access-zero-size": a block of 0 bytes was read or written.
+  MI_FAULT_ACCESS_NULL = 16,         ///< "access-null": the first pages of the address space were accessed.
+  MI_FAULT_MEMORY_RANGE = 17,        ///< "memory-range": memcpy, memset, strcpy ... would leave a block.
+  MI_FAULT_INVALID_HEAP = 18,        ///< "invalid-heap": a heap that is gone, or is another thread's.
+  MI_FAULT_NO_ENTROPY = 19,          ///< "no-entropy": there are no random numbers to make keys from.
+  MI_FAULT_COUNT                     ///< Number of kinds; no fault.
 } mi_fault_t;
 
 /** Who allocated a block, and whose free it needs. */

@@ -96,7 +96,6 @@ typedef enum mi_option_e {
   mi_option_foreign,        ///< What becomes of a pointer that is not ours, an mi_foreign_t.
   mi_option_report,         ///< Form of reports, an mi_report_form_t: text, JSON, or the path of a file.
   mi_option_checked_memory, ///< mi_severity_t of memcpy, memset, strcpy and so on going beyond a block.
-  mi_option_guards,         ///< How guard pages are made: 0 as the kernel allows, 1 by mprotect as on kernels before 6.13.
   _mi_option_last,          ///< Number of options; no option.
   // Older and newer names of the above.
   mi_option_large_os_pages = mi_option_allow_large_os_pages,               ///< Older name.
