@@ -96,7 +96,7 @@ typedef enum mi_fault_e {
   MI_FAULT_WRITE_AFTER_FREE = 8,     ///< "write-after-free": a freed block changed.
   MI_FAULT_SIZE_MISMATCH = 9,        ///< "size-mismatch": freed with a size that was not asked for.
   MI_FAULT_ALIGNMENT_MISMATCH = 10,  ///< "alignment-mismatch": freed with an alignment it does not have.
-  MI_FAULT_FAMILY_MISMATCH = 11,     ///< "family-mismatch": malloc, new and new[] freed by one another's free.
+  MI_FAULT_FAMILY_MISMATCH = 11,     ///< "family-mismatch": malloc, new and new[] freed as another.
   MI_FAULT_CORRUPT_LINK = 12,        ///< "corrupt-link": a link or state of ours makes no sense.
   MI_FAULT_ACCESS_OUTSIDE = 13,      ///< "access-outside": a guard was read or written; the access faulted.
   MI_FAULT_USE_AFTER_FREE = 14,      ///< "use-after-free": a freed block was accessed; the access faulted.

@@ -96,6 +96,7 @@ typedef enum mi_option_e {
   mi_option_foreign,        ///< What becomes of a pointer that is not ours, an mi_foreign_t.
   mi_option_report,         ///< Form of reports, an mi_report_form_t: text, JSON, or the path of a file.
   mi_option_checked_memory, ///< mi_severity_t of memcpy, memset, strcpy and so on going beyond a block.
+  mi_option_guards,         ///< Guards: 0 light ones where the kernel has them (6.13), 1 mprotect always.
   _mi_option_last,          ///< Number of options; no option.
   // Older and newer names of the above.
   mi_option_large_os_pages = mi_option_allow_large_os_pages,               ///< Older name.
