@@ -133,6 +133,7 @@ run_program() {
   rm -rf -- "$dir" "$place"
   mkdir -p "$dir" "$place"
   if [[ -n $library ]]; then words+=(-p "$library"); fi
+  if [[ -n ${MIM_ADDRESS_SPACE:-} ]]; then words+=(-v "$MIM_ADDRESS_SPACE"); fi
   words+=(-t "${MIM_TIMEOUT:-600}" -d "$place" -i /dev/null -o "$dir/out" -e "$dir/err" -r "$dir/report" --
     "$preload_dir/work/$name.sh" "$scale")
   "${words[@]}" &

@@ -9,25 +9,34 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
 usage() {
   cat <<END
-usage: realprog.sh [--long] [--keep] NAME LIBRARY
+usage: realprog.sh [--long] [--keep] [--address-space MIB] [--must-differ] NAME LIBRARY
 
 Runs the real program NAME without and with LIBRARY preloaded and compares what it prints.
 NAME is one of: ${all_programs[*]}
 
-  --long   the size that scripts/demo.sh uses, instead of a second or so
-  --keep   keep the directory with outputs and reports, and print its name
-  --help   this text
+  --long               the size that scripts/demo.sh uses, instead of a second or so
+  --keep               keep the directory with outputs and reports, and print its name
+  --address-space MIB  limit the address space of every process (ulimit -v)
+  --must-differ        succeed when the output differs: a test of the comparison itself
+  --help               this text
 
 Status 0: the same. 1: different, or it failed. 77: the program is not installed (scripts/demo.sh
 installs it). MIM_MEASURE may name a ready test/runner/measure, MIM_TIMEOUT a limit in seconds (600).
 END
 }
 
-scale=short keep=no
+scale=short keep=no must_differ=no
 while (($# > 0)); do
   case $1 in
     --long) scale=long ;;
     --keep) keep=yes ;;
+    --must-differ) must_differ=yes ;;
+    --address-space)
+      (($# > 1)) || usage_error "--address-space wants a number of MiB"
+      need_count --address-space "$2"
+      export MIM_ADDRESS_SPACE=$2
+      shift
+      ;;
     --help | -h) usage; exit 0 ;;
     -*) usage_error "unknown option '$1'" ;;
     *) break ;;
@@ -58,6 +67,12 @@ fi
 
 run_program "$measure" "$1" '' "$scale" "$temp/without" || true
 run_program "$measure" "$1" "$library" "$scale" "$temp/with" || true
+if [[ $must_differ == yes ]]; then
+  [[ $(report_value "$temp/without/report" end) == exit:0 ]] || die "$1 fails without a library, too"
+  if compare_runs "$temp/without" "$temp/with" >"$temp/difference"; then die "no difference was noticed"; fi
+  say "The difference was noticed: $(head -n 1 "$temp/difference")"
+  exit 0
+fi
 if ! difference=$(compare_runs "$temp/without" "$temp/with"); then
   say "$1 with $(basename "$library"): $difference"
   exit 1

@@ -4,13 +4,13 @@
    measuring process has to be tiny; the library must be preloaded into the command alone, never into
    the shell that starts it; and a hanging command has to end with everything it started.
 
-     measure [-p LIBRARY] [-t SECONDS] [-d DIRECTORY] [-i IN] [-o OUT] [-e ERR] -r REPORT -- COMMAND [ARGUMENT...]
+     measure [-p LIBRARY] [-t SECONDS] [-v MIB] [-d DIRECTORY] [-i IN] [-o OUT] [-e ERR] -r REPORT -- COMMAND...
 
    REPORT receives one line:  wall=SECONDS cpu=SECONDS maxrss=KIB end=exit:CODE|signal:NUMBER|timeout
    maxrss is the peak of the largest single process of the command's tree (wait4 takes the maximum).
    Exit status: that of the command; 128 + n when signal n ended it; 124 on a timeout; 125 when measure
    itself failed. The command runs in a process group of its own, which is killed when measure gets
-   SIGINT, SIGTERM or SIGHUP and when time is up. */
+   SIGINT, SIGTERM or SIGHUP and when time is up. -v limits its address space, as ulimit -v does. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +32,7 @@ typedef struct options_s {
   const char* err;
   const char* report;
   unsigned int seconds;
+  unsigned int mebibytes; /* of address space, 0 for no limit */
 } options_t;
 
 static volatile sig_atomic_t caught; /* the signal that ended the wait, 0 if none */
@@ -67,6 +68,10 @@ static void run_child(const options_t* o, char** command) {
   redirect(o->in, O_RDONLY, STDIN_FILENO);
   redirect(o->out, O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);
   redirect(o->err, O_WRONLY | O_CREAT | O_TRUNC, STDERR_FILENO);
+  if (o->mebibytes > 0) {
+    const struct rlimit limit = { (rlim_t)o->mebibytes << 20, (rlim_t)o->mebibytes << 20 };
+    if (setrlimit(RLIMIT_AS, &limit) != 0) fail("cannot limit the address space of", command[0]);
+  }
   if (o->library != NULL) {
     setenv("LD_PRELOAD", o->library, 1);
   } else {
@@ -76,23 +81,24 @@ static void run_child(const options_t* o, char** command) {
   fail("cannot run", command[0]);
 }
 
-static unsigned int parse_seconds(const char* text) {
+static unsigned int parse_number(const char* text, char option, long most) {
   char* end = NULL;
   const long value = strtol(text, &end, 10);
-  if (end == text || *end != 0 || value < 1 || value > 86400) {
-    fprintf(stderr, "measure: -t wants 1 to 86400 seconds, not '%s'\n", text);
+  if (end == text || *end != 0 || value < 1 || value > most) {
+    fprintf(stderr, "measure: -%c wants a number from 1 to %ld, not '%s'\n", option, most, text);
     exit(125);
   }
   return (unsigned int)value;
 }
 
 static options_t parse(int argc, char** argv) {
-  options_t o = { NULL, NULL, NULL, NULL, NULL, NULL, 0 };
+  options_t o = { NULL, NULL, NULL, NULL, NULL, NULL, 0, 0 };
   int c;
-  while ((c = getopt(argc, argv, "+p:t:d:i:o:e:r:")) != -1) {
+  while ((c = getopt(argc, argv, "+p:t:v:d:i:o:e:r:")) != -1) {
     switch (c) {
       case 'p': o.library = optarg; break;
-      case 't': o.seconds = parse_seconds(optarg); break;
+      case 't': o.seconds = parse_number(optarg, 't', 86400); break;
+      case 'v': o.mebibytes = parse_number(optarg, 'v', 1 << 24); break;
       case 'd': o.directory = optarg; break;
       case 'i': o.in = optarg; break;
       case 'o': o.out = optarg; break;
@@ -102,8 +108,8 @@ static options_t parse(int argc, char** argv) {
     }
   }
   if (o.report == NULL || optind >= argc) {
-    fprintf(stderr, "usage: measure [-p LIBRARY] [-t SECONDS] [-d DIRECTORY] [-i IN] [-o OUT] [-e ERR]"
-                    " -r REPORT -- COMMAND [ARGUMENT...]\n");
+    fprintf(stderr, "usage: measure [-p LIBRARY] [-t SECONDS] [-v MIB] [-d DIRECTORY] [-i IN] [-o OUT] [-e ERR]"
+                    " -r REPORT -- COMMAND...\n");
     exit(125);
   }
   return o;
