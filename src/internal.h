@@ -184,14 +184,22 @@ void mim_stats_exit(void);
 
 // ---- output.c -------------------------------------------------------------------------------------------------------
 
-// Formats like a small printf: %s %c %d %i %u %x %p %zu %zx %ld %lu %lld %llu %% with width, '-', '0'. Never allocates.
+// Formats like a small printf: %s %c %d %i %u %x %p %% with l, ll and z, width (a number or *), '-', '0' and, for %s, a
+// precision. Returns the length of the whole text, of which at most size - 1 bytes are stored. Never allocates.
 int mim_format(char* buf, size_t size, const char* format, ...) __attribute__((format(printf, 3, 4)));
-// To the registered output or standard error. `mim_warn` obeys show_errors and max_warnings, `mim_error` calls the
-// registered error function too; `mim_verbose` obeys verbose.
+// To the registered output or standard error. `mim_print` writes the text as it is; the others put `mimalloc: ` and
+// what it is before it, and end the line. `mim_warn` obeys show_errors and max_warnings, `mim_error` show_errors and
+// max_errors, and calls the registered error function too; `mim_verbose` obeys verbose.
 void mim_print(const char* format, ...) __attribute__((format(printf, 1, 2)));
 void mim_verbose(const char* format, ...) __attribute__((format(printf, 1, 2)));
 void mim_warn(const char* format, ...) __attribute__((format(printf, 1, 2)));
 void mim_error(int error, const char* format, ...) __attribute__((format(printf, 2, 3)));
+// A warning about what the user set (environment, options): printed whether or not show_errors is on.
+void mim_notice(const char* format, ...) __attribute__((format(printf, 1, 2)));
+// To `out`; NULL is the registered output.
+void mim_print_to(mi_output_fun* out, void* arg, const char* format, ...) __attribute__((format(printf, 3, 4)));
+// Calls the registered error function, and prints nothing.
+void mim_error_notify(int error);
 
 // ---- page lookup ----------------------------------------------------------------------------------------------------
 

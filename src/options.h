@@ -18,5 +18,7 @@ typedef enum option_origin_e {
 void mim_options_init(void);
 long mim_option(mi_option_t option);
 option_origin_t mim_option_origin(mi_option_t option);
+// The file that reports go to when mi_option_report is MI_REPORT_FILE; an absolute path.
+const char* mim_option_report_path(void);
 
 #endif

@@ -66,6 +66,9 @@ bool mim_os_secure_mode(void);
 // Value of an environment variable, straight from `environ`; NULL when unset. Works before constructors.
 const char* mim_os_getenv(const char* name);
 
+// The environment as a whole: strings "NAME=VALUE", ended by NULL. NULL when there is none.
+char** mim_os_environ(void);
+
 // Fills `buf` from the kernel without blocking. Returns 0, or the error number (EAGAIN: pool not ready at early boot;
 // ENOSYS, EPERM: not to be had, e.g. a seccomp filter).
 int mim_os_random(void* buf, size_t size);
