@@ -90,7 +90,6 @@ static bool address_fits(const one_case_t* one) {
 }
 
 static bool aborted(const one_case_t* one, const demand_row_t* row, const char** why) {
-  if (!outcome_is_stopped(one->outcome)) return *why = "it was not stopped", false;
   // Stopped in children of its own: they ended by a signal, and their reports came on the same standard error.
   if (one->signal != SIGABRT && one->signal != 0) return *why = "the signal is not SIGABRT", false;
   if (!fault_fits(row->faults, one->fault)) return *why = "the report names another fault, or none", false;
@@ -111,6 +110,7 @@ static bool fulfils(const one_case_t* one, const demand_row_t* row, const char**
                        strcmp(demand, "stopped|prevented") == 0;
   if (fault_allowed && one->signal == SIGSEGV && outcome_is_stopped(one->outcome)) return true;
   if (strcmp(demand, "fault") == 0) return *why = "it was not stopped by SIGSEGV", false;
+  if (!outcome_is_stopped(one->outcome)) return *why = "it was not stopped", false;
   if (strcmp(demand, "abort-at-misuse") == 0 && one->outcome != STOPPED_AT_MISUSE) return *why = "not at misuse", false;
   if (strcmp(demand, "abort-at-free") == 0 && one->outcome != STOPPED_AT_FREE) return *why = "not at free", false;
   if (strcmp(demand, "abort-at-reuse") == 0 && one->outcome != STOPPED_AT_REUSE) return *why = "not at reuse", false;
