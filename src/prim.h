@@ -57,7 +57,8 @@ size_t mim_os_max_mappings(void);
 // Soft limit of the address space in bytes (RLIMIT_AS); SIZE_MAX when unlimited.
 size_t mim_os_address_limit(void);
 
-// True when the kernel populates pages at once because memory is locked (mlockall): read from /proc/self/status, slow.
+// True when the kernel populates pages at once because memory is locked (mlockall). Three to five system calls, and no
+// file, so that it may be asked in a sandbox. Kernels before 5.4 tell only of MCL_FUTURE.
 bool mim_os_memory_locked(void);
 
 // True when the process runs with raised privileges (AT_SECURE): no environment and no file may be trusted.
