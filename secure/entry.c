@@ -33,7 +33,7 @@ bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
   const hook_process_t* policy = &mim_process.hook;
   page->hook.entries = side + MAGAZINE_SIZE;
   page->hook.key = sec_random64(&tld->hook);
-  page->hook.fence = sec_random64(&tld->hook);
+  page->hook.fence = fence_key(sec_random64(&tld->hook));
   place_blocks(page, tld);
   bool wipe = (policy->mechanisms & SEC_WIPE) && page->block_size != 0 && page->block_size <= policy->wipe_limit;
   if ((policy->mechanisms & SEC_FENCE) && page->block_size != 0) page->flags |= PAGE_FENCE;
@@ -54,14 +54,6 @@ void sec_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count) {
 
 // ---- the magazine ---------------------------------------------------------------------------------------------------
 
-// Source: Wang Yi, "wyrand". Seeded from the thread's ChaCha20 stream for each shuffle, so what one shuffle gives away
-// says nothing about the next.
-static uint64_t next_random(uint64_t* seed) {
-  *seed += 0xA0761D6478BD642Full;
-  unsigned __int128 product = (unsigned __int128)*seed * (*seed ^ 0xE7037ED1A0B428DBull);
-  return (uint64_t)(product >> 64) ^ (uint64_t)product;
-}
-
 // Bit i of the result: entry i of 16 is free. `code`: an encrypted state, free but for its lowest bit.
 static uint32_t free_mask(const uint16_t* entries, uint16_t code) {
 #if defined(__SSE2__)
@@ -76,16 +68,28 @@ static uint32_t free_mask(const uint16_t* entries, uint16_t code) {
 #endif
 }
 
-// Adds free indices in [from, to) to those found, up to MAGAZINE_SIZE in all. Returns how many there are then.
-static size_t gather(const page_t* page, size_t from, size_t to, uint16_t* found, size_t count) {
+// A random number below `limit` <= 2^16 from a generator (D. Knuth's MMIX) that is seeded from the thread's ChaCha20
+// stream for each refill, so that what one refill gives away says nothing about the next.
+static uint32_t random_below(uint64_t* state, uint32_t limit) {
+  *state = *state * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)(((*state >> 32) * limit) >> 32);
+}
+
+// Adds free blocks with indices in [from, to) to the magazine, each in a random place among those that are there, up to
+// MAGAZINE_SIZE in all. Returns how many there are then.
+static size_t gather(page_t* page, size_t from, size_t to, size_t count, uint64_t* random) {
   const uint16_t* entries = page->hook.entries;
-  uint16_t code = (uint16_t)(page->hook.key | 1);
+  uint16_t key = (uint16_t)page->hook.key;
+  uint16_t* magazine = magazine_at(page, 1);
   for (size_t i = from; i < to && count < MAGAZINE_SIZE; i += 16) {
-    uint32_t mask = free_mask(entries + i, code);
+    uint32_t mask = free_mask(entries + i, key | 1);
     if (to - i < 16) mask &= (1u << (to - i)) - 1;
     while (mask != 0 && count < MAGAZINE_SIZE) {
-      found[count++] = (uint16_t)(i + (size_t)__builtin_ctz(mask));
+      uint16_t index = (uint16_t)(i + (size_t)__builtin_ctz(mask));
       mask &= mask - 1;
+      size_t place = random_below(random, (uint32_t)count + 1);  // Fisher-Yates, inside out
+      magazine[count++] = magazine[place];
+      magazine[place] = index ^ key;
     }
   }
   return count;
@@ -93,41 +97,27 @@ static size_t gather(const page_t* page, size_t from, size_t to, uint16_t* found
 
 bool sec_refill(page_t* page, tld_t* tld) {
   assert_int(page->free == 0);
-  uint16_t found[MAGAZINE_SIZE];
-  uint64_t seed = sec_random64(&tld->hook);
+  uint64_t random = sec_random64(&tld->hook);
   size_t end = (size_t)page->capacity + 1;
-  size_t free_blocks = page->capacity - page->used;
   size_t from = 1;
-  if (free_blocks > MAGAZINE_SIZE) from += (size_t)(((unsigned __int128)next_random(&seed) * page->capacity) >> 64);
-  size_t count = gather(page, from, end, found, 0);
-  if (from > 1) count = gather(page, 1, from, found, count);
-  if (count == 0) return false;
-  uint64_t bits = 0;
-  for (size_t i = count - 1, left = 0; i > 0; i--, left--, bits >>= 16) {  // Fisher-Yates
-    if (left == 0) {
-      bits = next_random(&seed);
-      left = 4;
-    }
-    size_t j = ((bits & 0xFFFF) * (i + 1)) >> 16;
-    uint16_t swapped = found[i];
-    found[i] = found[j];
-    found[j] = swapped;
+  if (page->capacity - page->used > MAGAZINE_SIZE) from += random_below(&random, page->capacity);
+  size_t count = gather(page, from, end, 0, &random);
+  if (from > 1) count = gather(page, 1, from, count, &random);
+  if (count > 1 && magazine_get(page, count) == page->local_free) {  // the last one freed is not the next handed out
+    size_t place = random_below(&random, (uint32_t)count - 1) + 1;
+    uint16_t swapped = *magazine_at(page, place);
+    *magazine_at(page, place) = *magazine_at(page, count);
+    *magazine_at(page, count) = swapped;
   }
-  if (count > 1 && found[count - 1] == page->local_free) {  // the last one freed is not the next one handed out
-    size_t j = (size_t)(next_random(&seed) % (count - 1));
-    found[count - 1] = found[j];
-    found[j] = (uint16_t)page->local_free;
-  }
-  for (size_t i = 0; i < count; i++) magazine_set(page, i + 1, found[i]);
   page->free = count;
-  return true;
+  return count != 0;
 }
 
 // A block that the fast path did not want to hand out.
 void* sec_hand_out_slow(page_t* page, uintptr_t index, size_t size, family_t family, bool zero) {
   uint16_t state = state_get(page, index);
   if (!state_is_free(state)) {
-    sec_fatal(MI_FAULT_CORRUPT_METADATA, page_block(page, index), "a block to be handed out is not free");
+    sec_fatal(MI_FAULT_CORRUPT_LINK, page_block(page, index), "a block to be handed out is not free");
   }
   sec_wipe_broken(page, index);
   return hook_hand_out(page, index, size, family, zero);

@@ -16,8 +16,8 @@
 // comes next.
 //
 // Stops: double frees, frees of what was never handed out, in every order and from any thread, always.
-// Encryption: states are XORed with 16 bits of the page's key; position i of the magazine with 16 bits of key * (i+1),
-// so that even reading the metadata does not tell the next block.
+// Encryption: states and the magazine are XORed with a key of the page, new each time the page is made, so that reading
+// or overwriting a part of the metadata does not tell, or choose, the next block.
 // Does not stop: a second free of a block that was handed out again in between; that is a valid free of the new block.
 // Costs: 2 bytes a block, 128 bytes a page; see docs/mechanisms/entry.md.
 #ifndef SEC_ENTRY_H
@@ -68,17 +68,13 @@ mim_inline uint16_t state_exchange(page_t* page, uintptr_t index, uint16_t state
   return (uint16_t)(__atomic_exchange_n(&page->hook.entries[index], (uint16_t)(state ^ key), __ATOMIC_ACQ_REL) ^ key);
 }
 
-mim_inline uint16_t magazine_pad(const page_t* page, uintptr_t position) {
-  return (uint16_t)((page->hook.key * position) >> 48);
-}
-
 // Positions 1..64.
-mim_inline uint16_t magazine_get(const page_t* page, uintptr_t position) {
-  return (uint16_t)(page->hook.entries[(ptrdiff_t)position - MAGAZINE_SIZE - 1] ^ magazine_pad(page, position));
+mim_inline uint16_t* magazine_at(const page_t* page, uintptr_t position) {
+  return page->hook.entries - MAGAZINE_SIZE - 1 + position;
 }
 
-mim_inline void magazine_set(page_t* page, uintptr_t position, uint16_t index) {
-  page->hook.entries[(ptrdiff_t)position - MAGAZINE_SIZE - 1] = (uint16_t)(index ^ magazine_pad(page, position));
+mim_inline uint16_t magazine_get(const page_t* page, uintptr_t position) {
+  return (uint16_t)(*magazine_at(page, position) ^ (uint16_t)page->hook.key);
 }
 
 // Where an address lies: its index, and whether it is the start of a block. One multiplication by ceil(2^64 / stride)

@@ -2,15 +2,13 @@
 #include "secure.h"
 
 #define X16(x) {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}
-const fence_window_t sec_window_mask = {X16(0), X16(0xFF)};
-const fence_window_t sec_window_bits = {X16(0), X16(0x3F)};
-const fence_window_t sec_window_high = {X16(0), X16(0x80)};
+const fence_window_t sec_fence_window = {X16(0), X16(0xFF)};
 
 void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t slack) {
   uint8_t* block = page_block(page, index);
   size_t request = block_size - slack;
   size_t width = min_size(slack, FENCE_SIZE);
-  fence_bytes_t wanted = fence_pattern(page, index, width);
+  fence_bytes_t wanted = fence_pattern(page);
   size_t bad = 0;
   while (bad + 1 < width && block[request + bad] == wanted[FENCE_SIZE - width + bad]) bad++;
   sec_violation(&(sec_report_t){

@@ -62,18 +62,27 @@ mim_inline void hook_push(page_t* page, uintptr_t index) {
 #define WIPE_INLINE 512
 
 mim_inline void* hook_hand_out(page_t* page, uintptr_t index, size_t size, family_t family, bool zero) {
-  uint16_t state = state_get(page, index);
+  uint16_t* state = &page->hook.entries[index];
+  uint16_t key = (uint16_t)page->hook.key;
+  uint16_t found = __atomic_load_n(state, __ATOMIC_RELAXED);
   uint8_t* p = page_block(page, index);
   size_t block_size = page->block_size;
-  if (page->flags & PAGE_WIPE) {
-    if (state != STATE_FRESH && mim_unlikely(state != STATE_FREE || !wipe_holds(p, block_size))) return NULL;
-  } else {
-    if (mim_unlikely(!state_is_free(state))) return NULL;
-    if (zero) memset(p, 0, block_size);
+  uint8_t flags = page->flags;
+  if (mim_likely(found == (STATE_FREE ^ key))) {
+    if ((flags & PAGE_WIPE) && mim_unlikely(!wipe_holds(p, block_size))) return NULL;
+  } else if (mim_unlikely(found != (STATE_FRESH ^ key))) {
+    return NULL;
   }
+  if (zero && !(flags & PAGE_WIPE)) memset(p, 0, block_size);
   size_t slack = block_size - size;
-  state_set(page, index, state_live(family, slack));
-  if ((page->flags & PAGE_FENCE) && mim_likely(slack != 0)) fence_set(page, index, p + block_size, slack);
+  __atomic_store_n(state, (uint16_t)(state_live(family, slack) ^ key), __ATOMIC_RELAXED);
+  if (flags & PAGE_FENCE) {
+    if (mim_likely(slack - 1 < FENCE_SIZE)) {
+      fence_set_short(page, p + block_size - FENCE_SIZE, slack);
+    } else if (slack != 0) {
+      fence_set(page, p + block_size, slack);
+    }
+  }
   return p;
 }
 
@@ -90,14 +99,20 @@ mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
                                    : (state >> STATE_FAMILY_SHIFT) == ((unsigned)STATE_LIVE >> STATE_FAMILY_SHIFT | family);
   if (mim_unlikely(!fits)) return 0;
   size_t block_size = page->block_size;
-  size_t slack = state & STATE_SLACK_MASK;
-  if ((page->flags & PAGE_FENCE) && mim_likely(slack != 0)) {
-    if (mim_unlikely(!fence_holds(page, place.index, (uint8_t*)p + block_size, slack))) return 0;
+  uint8_t flags = page->flags;
+  if (flags & PAGE_FENCE) {
+    size_t slack = state & STATE_SLACK_MASK;
+    if (mim_likely(slack - 1 < FENCE_SIZE)) {
+      if (mim_unlikely(!fence_holds_short(page, (uint8_t*)p + block_size - FENCE_SIZE, slack))) return 0;
+    } else if (slack != 0) {
+      if (mim_unlikely(!fence_holds(page, (uint8_t*)p + block_size, slack))) return 0;
+    }
   }
-  if (page->flags & PAGE_WIPE) {
+  if (flags & PAGE_WIPE) {
     if (mim_unlikely(block_size > WIPE_INLINE)) return 0;
     wipe_bytes(p, block_size);
   }
+  if (place.index == 0) __builtin_unreachable();  // is never live
   return place.index;
 }
 

@@ -47,17 +47,17 @@ static void report_block(mi_fault_t fault, const page_t* page, uintptr_t index, 
 static mi_fault_t classify(const page_t* page, const void* p, place_t* place, uint16_t* state) {
   *place = (place_t){0, false};
   *state = STATE_NEVER;
-  if (page->reciprocal == 0) return MI_FAULT_INVALID_UNALLOCATED;
+  if (page->reciprocal == 0) return MI_FAULT_INVALID_FREE;
   *place = page_place(page, p);
   bool known = (page->flags & PAGE_LARGE) ? place->index == 1 : true;
   if (known) *state = state_get(page, place->index);
   if (!place->start || !known) {
-    if ((uintptr_t)p % MIN_ALIGN != 0) return MI_FAULT_INVALID_UNALIGNED;
-    return state_is_live(*state) ? MI_FAULT_INVALID_INTERIOR : MI_FAULT_INVALID_UNALLOCATED;
+    if ((uintptr_t)p % MIN_ALIGN != 0) return MI_FAULT_UNALIGNED_FREE;
+    return state_is_live(*state) ? MI_FAULT_INTERIOR_FREE : MI_FAULT_INVALID_FREE;
   }
   if (state_is_live(*state)) return MI_FAULT_NONE;
   return *state == STATE_FREE || *state == STATE_MAILED || *state == STATE_HELD ? MI_FAULT_DOUBLE_FREE
-                                                                                 : MI_FAULT_INVALID_UNALLOCATED;
+                                                                                 : MI_FAULT_INVALID_FREE;
 }
 
 // True when the block may be used as `family` says. Reports otherwise.
@@ -81,7 +81,7 @@ static bool check(page_t* page, const void* p, family_t family, place_t* place, 
 static void take_apart(page_t* page, uintptr_t index, uint8_t* p, uint16_t state) {
   size_t slack = state & STATE_SLACK_MASK;
   size_t block_size = page->block_size;
-  if ((page->flags & PAGE_FENCE) && slack != 0 && mim_unlikely(!fence_holds(page, index, p + block_size, slack))) {
+  if ((page->flags & PAGE_FENCE) && slack != 0 && mim_unlikely(!fence_holds(page, p + block_size, slack))) {
     sec_fence_broken(page, index, block_size, slack);
   }
   if (page->flags & PAGE_WIPE) memset(p, 0, block_size);
@@ -140,7 +140,7 @@ bool sec_check_live(page_t* page, const void* p, family_t family) {
   size_t usable = usable_size(page);
   size_t slack = usable - request_of(page, state);
   bool fenced = (page->flags & PAGE_FENCE) || ((page->flags & PAGE_LARGE) && (mim_process.hook.mechanisms & SEC_FENCE));
-  if (fenced && slack != 0 && mim_unlikely(!fence_holds(page, place.index, (const uint8_t*)p + usable, slack))) {
+  if (fenced && slack != 0 && mim_unlikely(!fence_holds(page, (const uint8_t*)p + usable, slack))) {
     sec_fence_broken(page, place.index, usable, slack);
   }
   return true;
@@ -174,7 +174,7 @@ bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool ze
     state_set(page, place.index, state_live(family, slack));
   }
   bool fenced = (page->flags & PAGE_FENCE) || (large && (mim_process.hook.mechanisms & SEC_FENCE));
-  if (fenced && slack != 0) fence_reset(page, place.index, bytes + usable, slack);
+  if (fenced && slack != 0) fence_reset(page, bytes + usable, slack);
   return true;
 }
 
@@ -183,19 +183,19 @@ bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool ze
 void sec_large_out(page_t* page, tld_t* tld, size_t size, family_t family) {
   page->hook.entries = page->own_entry;
   page->hook.key = sec_random64(&tld->hook);
-  page->hook.fence = sec_random64(&tld->hook);
+  page->hook.fence = fence_key(sec_random64(&tld->hook));
   state_set(page, 0, STATE_NEVER);
   state_set(page, 1, state_live(family, 0));
   size_t slack = page->large_size - size;
   if ((mim_process.hook.mechanisms & SEC_FENCE) && slack != 0) {
-    fence_reset(page, 1, (uint8_t*)start_of(page, 1) + page->large_size, slack);
+    fence_reset(page, (uint8_t*)start_of(page, 1) + page->large_size, slack);
   }
 }
 
 void sec_large_back(page_t* page) {
   size_t slack = page->large_size - page->large_request;
   const uint8_t* end = (const uint8_t*)start_of(page, 1) + page->large_size;
-  if ((mim_process.hook.mechanisms & SEC_FENCE) && slack != 0 && !fence_holds(page, 1, end, slack)) {
+  if ((mim_process.hook.mechanisms & SEC_FENCE) && slack != 0 && !fence_holds(page, end, slack)) {
     sec_fence_broken(page, 1, page->large_size, slack);
   }
 }
@@ -216,7 +216,7 @@ void sec_foreign(const void* p, const char* what) {
   }
   page_t* page = mim_page_of(p);
   sec_violation(&(sec_report_t){
-                    .fault = page != NULL ? MI_FAULT_INVALID_UNALLOCATED : MI_FAULT_INVALID_FOREIGN,
+                    .fault = page != NULL ? MI_FAULT_INVALID_FREE : MI_FAULT_FOREIGN_FREE,
                     .address = p,
                     .page = page,
                     .detail = what,

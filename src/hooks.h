@@ -121,6 +121,7 @@ mim_inline void* hook_hand_out_slow(page_t* page, uintptr_t ref, size_t size, fa
 mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
   (void)page;
   (void)family;
+  if (p == NULL) __builtin_unreachable();  // it lies in the region
   return (uintptr_t)p;
 }
 mim_inline uintptr_t hook_take_back_slow(page_t* page, void* p, family_t family) {

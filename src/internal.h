@@ -58,8 +58,6 @@ extern lock_t mim_meta_lock;
 
 // ---- region.c: segments, slices, purging ----------------------------------------------------------------------------
 
-extern _Atomic(size_t) mim_region_open;  // bytes from the start of the region whose slots can be read
-
 bool mim_region_reserve(void);
 
 typedef struct span_s {
@@ -82,7 +80,7 @@ typedef struct region_info_s {
   size_t reserved, committed, committed_peak, purged_total, purge_calls, segments, opened;
 } region_info_t;
 void mim_region_info(region_info_t* info);
-// Slices whose slots can be read.
+// Slices of the segments in use.
 size_t mim_region_slices(void);
 
 // ---- sizeclass.c ----------------------------------------------------------------------------------------------------
@@ -203,13 +201,15 @@ void mim_error_notify(int error);
 
 // ---- page lookup ----------------------------------------------------------------------------------------------------
 
-// The page an address lies in; NULL when it is not in the open part of the region. For an address in no page, the
-// slot of its slice, in which every address is invalid. Reads only metadata.
+// The page an address lies in; NULL when it is not in the region. For an address in no page, the slot of its slice, in
+// which every address is invalid. Reads only metadata, and only what is final while the address is in use.
 mim_inline page_t* mim_page_of(const void* p) {
   size_t offset = (uintptr_t)p - mim_process.region;
-  if (mim_unlikely(offset >= atomic_load_explicit(&mim_region_open, memory_order_relaxed))) return NULL;
+  if (mim_unlikely(offset >= mim_process.region_size)) return NULL;
   uint8_t* slot = (uint8_t*)mim_process.slots + ((offset >> SLICE_SHIFT) << SLOT_SHIFT);
-  return (page_t*)(slot - atomic_load_explicit(&((page_t*)slot)->back, memory_order_relaxed));
+  page_t* page = (page_t*)(slot - ((page_t*)slot)->back);
+  if (page == NULL) __builtin_unreachable();
+  return page;
 }
 
 // The thread that owns a page; NULL: nobody.

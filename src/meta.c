@@ -2,9 +2,10 @@
 //
 //   | guard | slots of the region's slices | segments | heap, growing up ........ | guard |
 //
-// Slots and segments are opened as segments are taken into use; the heap serves side arrays of pages, heaps, threads
+// All slots can be read from the start (they read as zero: no page), so that looking up any address of the region is
+// safe. Slots and segments are opened for writing as segments are taken into use; the heap serves side arrays of pages, heaps, threads
 // and letters: multiples of a cache line, from one free list for each size, never split or given back to the OS.
-// Everything is inaccessible until opened. All under mim_meta_lock.
+// The rest is inaccessible until opened. All under mim_meta_lock.
 #include "meta.h"
 
 #define META_GUARD SLICE_SIZE
@@ -34,6 +35,10 @@ bool mim_meta_reserve(size_t region_size) {
   size_t size = slots + segments + heap + 2 * META_GUARD;
   uint8_t* start = mim_os_reserve(size, SLICE_SIZE, hook_region_hint(size));
   if (start == NULL) return false;
+  if (!mim_os_open_read(start + META_GUARD, slots)) {
+    mim_os_release(start, size);
+    return false;
+  }
   mim_process.meta = start;
   mim_process.meta_size = size;
   mim_process.slots = (page_t*)(start + META_GUARD);

@@ -17,7 +17,7 @@ static size_t page_bytes(const page_t* page) {
 static page_t* page_claim(heap_t* heap, const span_t* span, size_t bin) {
   page_t* page = slot_of(span->start);
   for (size_t i = 1; i < span->slices; i++) {
-    atomic_store_explicit(&page[i].back, i << SLOT_SHIFT, memory_order_relaxed);
+    page[i].back = i << SLOT_SHIFT;
   }
   page->slices = (uint32_t)span->slices;
   page->bin = (uint16_t)bin;
@@ -137,7 +137,7 @@ void mim_page_release(page_t* page, bool discard) {
   heap->page_count--;
   mim_stat_add(&stats->pages, -1);
   mim_stat_add(&stats->page_bins[page->bin], -1);
-  for (size_t i = 1; i < slices; i++) atomic_store_explicit(&page[i].back, 0, memory_order_relaxed);
+  for (size_t i = 1; i < slices; i++) page[i].back = 0;
   // An all-zero slot has reciprocal 0, in which no address is valid.
   atomic_store_explicit(&page->owner, NULL, memory_order_relaxed);
   memset((uint8_t*)page + offsetof(page_t, origin), 0, sizeof(page_t) - offsetof(page_t, origin));

@@ -25,6 +25,9 @@ void mim_os_release(void* addr, size_t size);
 // (out of memory, cgroup, overcommit, out of mappings); the range is then unusable but still reserved.
 bool mim_os_open(void* addr, size_t size);
 
+// Makes reserved memory readable: it reads as zero, and nothing is charged for it.
+bool mim_os_open_read(void* addr, size_t size);
+
 // Makes memory inaccessible; contents stay until purged. May cost up to two mappings.
 bool mim_os_close(void* addr, size_t size);
 

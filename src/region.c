@@ -22,11 +22,10 @@ _Static_assert(sizeof(segment_t) <= MIM_SEGMENT_BYTES, "the array of segments ha
 #define SEGMENT_USABLE (SEGMENT_SLICES - HOOK_SEPARATOR_SLICES)
 
 lock_t mim_region_lock;
-_Atomic(size_t) mim_region_open;
 
 static struct {
   segment_t* segments_base;
-  size_t count;            // segments in use
+  _Atomic(size_t) count;   // segments in use
   size_t limit;            // segments that fit
   size_t hint;             // no segment below this has a free slice
   _Atomic(uint64_t) purge_at;
@@ -105,7 +104,6 @@ static bool segment_add(void) {
   segment->room = SEGMENT_USABLE;
   region.count++;
   region.info.segments = region.count;
-  atomic_store_explicit(&mim_region_open, region.count * SEGMENT_SIZE, memory_order_release);
   return true;
 }
 
@@ -337,5 +335,5 @@ void mim_region_info(region_info_t* info) {
 }
 
 size_t mim_region_slices(void) {
-  return atomic_load_explicit(&mim_region_open, memory_order_acquire) / SLICE_SIZE;
+  return atomic_load_explicit(&region.count, memory_order_acquire) * SEGMENT_SLICES;
 }

@@ -83,7 +83,7 @@ enum {
 // The slots of the other slices of a page hold only `back`. A slot of no page is all zero: reciprocal 0 makes every
 // address in it invalid.
 struct page_s {
-  _Atomic(size_t) back;      // bytes from this slot back to the slot of the page; 0 in the first
+  size_t back;               // bytes from this slot back to the slot of the page; 0 in the first
   _Atomic(tld_t*) owner;     // the thread that may touch line 1; NULL: nobody, whoever frees into it may take it
   uintptr_t origin;          // address of index 0, which is never handed out: one stride below the first block
   uint64_t reciprocal;       // ceil(2^64 / stride): index = high half of (p - origin) * reciprocal
