@@ -193,6 +193,10 @@ bool mim_os_open(void* addr, size_t size) {
   return syscall(SYS_mprotect, addr, size, (long)(PROT_READ | PROT_WRITE)) == 0;
 }
 
+bool mim_os_open_read(void* addr, size_t size) {
+  return syscall(SYS_mprotect, addr, size, (long)PROT_READ) == 0;
+}
+
 bool mim_os_close(void* addr, size_t size) {
   return syscall(SYS_mprotect, addr, size, (long)PROT_NONE) == 0;
 }
@@ -399,6 +403,10 @@ void mim_os_wake(_Atomic(uint32_t)* word, bool all) {
   int saved = errno;
   syscall(SYS_futex, word, (long)FUTEX_WAKE_PRIVATE, (long)(all ? INT_MAX : 1), NULL, NULL, 0L);
   errno = saved;
+}
+
+void mim_os_yield(void) {
+  syscall(SYS_sched_yield);
 }
 
 void mim_os_abort(void) {
