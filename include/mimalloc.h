@@ -87,7 +87,7 @@ MI_NODISCARD MI_EXPORT char* mi_strdup(const char* s) MI_NOEXCEPT MI_ATTR_MALLOC
 MI_NODISCARD MI_EXPORT char* mi_strndup(const char* s, size_t n) MI_NOEXCEPT MI_ATTR_MALLOC;
 
 /**
- * The absolute path of @p fname without links, `.` and `..`. It is stored in @p resolved_name (PATH_MAX
+ * The absolute path of @p fname without links and dots. It is stored in @p resolved_name (PATH_MAX
  * bytes) or, when that is NULL, in a block of its own. NULL with errno of realpath(3) when there is no such
  * path.
  */

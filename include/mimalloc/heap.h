@@ -258,7 +258,7 @@ MI_EXPORT void mi_heap_guarded_set_size_bound(mi_heap_t* heap, size_t min, size_
  *  of `theap`, and mi_heap_theap() is the heap itself. Nothing of them is exported.
  *  @{ */
 /** @cond */
-#define mi_heap_theap(heap) (heap) heap itself.
+#define mi_heap_theap(heap) (heap)
 #define mi_theap_set_default mi_heap_set_default
 #define mi_theap_get_default mi_heap_get_default
 #define mi_theap_collect mi_heap_collect

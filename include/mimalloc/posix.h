@@ -63,8 +63,8 @@ MI_NODISCARD MI_EXPORT void* mi_reallocarray(void* p, size_t count, size_t size)
 
 /**
  * Reallocate the block that the pointer at @p ptrp (a `T**`) points to, and change that pointer. 0; EINVAL
- * when @p ptrp is NULL; EOVERFLOW when count * size overflows; ENOMEM. After an error nothing has changed.
- * reallocarr(3) of NetBSD.
+ * when @p ptrp is NULL; ENOMEM, also when count * size overflows. After an error nothing has changed.
+ * reallocarr(3) of NetBSD, which says EOVERFLOW then.
  */
 MI_EXPORT int mi_reallocarr(void* ptrp, size_t count, size_t size) MI_NOEXCEPT;
 
@@ -98,9 +98,9 @@ MI_NODISCARD MI_EXPORT void* mi_aligned_offset_recalloc(void* p, size_t newcount
     size_t alignment, size_t offset) MI_NOEXCEPT MI_ATTR_ALLOC_SIZE2(2, 3);
 
 /**
- * Store in *@p buf a copy of the environment variable @p name, and its size with the final 0 in *@p size
- * unless NULL; NULL and 0 when it is not set. 0; EINVAL when @p buf or @p name is NULL; ENOMEM.
- * `_dupenv_s`.
+ * Store in *@p buf a copy of the environment variable @p name, and its length without the final 0 (Windows
+ * counts that) in *@p size unless NULL; NULL and 0 when it is not set. 0; EINVAL when @p buf or @p name is
+ * NULL; ENOMEM. `_dupenv_s`.
  */
 MI_EXPORT int mi_dupenv_s(char** buf, size_t* size, const char* name) MI_NOEXCEPT;
 
