@@ -31,14 +31,14 @@ typedef enum mi_profile_e {
 } mi_profile_t;
 
 /**
- * What follows when a check fails: values of mi_option_on_violation and of the options of single checks,
- * `MIMALLOC_ON_VIOLATION=abort|report`, `MIMALLOC_FENCE=off|abort|report`.
+ * What follows when a check fails, from weak to strong: values of mi_option_on_violation and of the options
+ * of single checks, `MIMALLOC_ON_VIOLATION=report|abort`, `MIMALLOC_FENCE=inherit|off|report|abort`.
  */
 typedef enum mi_severity_e {
   MI_SEVERITY_INHERIT = -1,  ///< What mi_option_on_violation says; only for single checks.
   MI_SEVERITY_OFF = 0,       ///< No check; only for single checks.
-  MI_SEVERITY_ABORT = 1,     ///< Report and abort.
-  MI_SEVERITY_REPORT = 2     ///< Report, leave the block alone for good, and go on.
+  MI_SEVERITY_REPORT = 1,    ///< Report, leave the block alone for good, and go on.
+  MI_SEVERITY_ABORT = 2      ///< Report and abort.
 } mi_severity_t;
 
 /**

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Usage: complete.sh INCLUDE_DIR PROTOTYPES
-# Compares the functions that the public headers declare with the list in prototypes.def, both ways, and fails when a
-# header declares a function twice or a function has no comment of its own above it.
+# Compares the functions that the public headers declare with the list in prototypes.def, both ways, and
+# fails when a header declares a function twice or a function has no comment of its own above it.
 set -euo pipefail
 
 if [[ $# -ne 2 || ! -d $1 || ! -r $2 ]]; then
@@ -32,7 +32,9 @@ if [[ -n $only_listed ]]; then
   printf 'in the list, but not declared: %s\n' $only_listed >&2
   status=1
 fi
-bare=$(awk '/^(MI_NODISCARD )?MI_EXPORT / && previous !~ /\*\/$/ { print FILENAME ":" FNR ": no comment above: " $0 }
+bare=$(awk '/^(MI_NODISCARD )?MI_EXPORT / && previous !~ /\*\/$/ {
+              print FILENAME ":" FNR ": no comment above: " $0
+            }
             { previous = $0 }' "${headers[@]}")
 if [[ -n $bare ]]; then
   echo "$bare" >&2

@@ -1,8 +1,8 @@
-// The allocators for containers at work: contents, rebinding, equality, copies that share a heap, types with extended
-// alignment, counts that cannot be met, and memory resources (from C++17 on).
+// The allocators for containers at work: contents, rebinding, equality, copies that share a heap, types
+// with extended alignment, counts that cannot be met, and memory resources (from C++17 on).
 //
-// Linked with the library and run, once for each standard; prints nothing and returns 0 when all is well. Every
-// `check` names the line that failed.
+// Linked with the library and run, once for each standard; prints nothing and returns 0 when all is well.
+// Every `check` names the line that failed.
 #include "mimalloc.h"
 
 #include <cstdint>
@@ -54,7 +54,7 @@ void fill_containers() {
   check(moved == vector);
 
   std::list<std::string, Allocator<std::string>> list;
-  for (int i = 0; i < 100; i++) list.push_back("a string that is too long to be kept in place " + std::to_string(i));
+  for (int i = 0; i < 100; i++) list.push_back("too long to be kept inside a string " + std::to_string(i));
   list.remove_if([](const std::string& s) { return s.back() == '7'; });
   check(list.size() == 90);
 
@@ -62,7 +62,8 @@ void fill_containers() {
   for (int i = 0; i < 1000; i++) map[i * 7919 % 1000] = i;
   check(map.size() == 1000 && map.begin()->first == 0);
 
-  std::unordered_map<int, int, std::hash<int>, std::equal_to<int>, Allocator<std::pair<const int, int>>> table;
+  typedef Allocator<std::pair<const int, int>> pairs_t;
+  std::unordered_map<int, int, std::hash<int>, std::equal_to<int>, pairs_t> table;
   for (int i = 0; i < 1000; i++) table[i] = -i;
   for (int i = 0; i < 1000; i += 2) table.erase(i);
   check(table.size() == 500 && table.at(999) == -999);

@@ -1,9 +1,9 @@
-// Every name of the public interface exists and has the type it is promised to have. Compiled as C and as C++, never
-// linked: what fails here fails in the compiler.
+// Every name of the public interface exists and has the type it is promised to have. Compiled as C and as
+// C++, never linked: what fails here fails in the compiler.
 //
-// Functions: the address of each is assigned to a pointer of the type that prototypes.def states. Options: each
-// enumerator is used, and aliases are compared. Types, constants and macros: used in the way programs use them.
-// Programs written for mimalloc 1, 2 and, where the contract allows it, 3 rest on these names.
+// Functions: the address of each is assigned to a pointer of the type that prototypes.def states. Options:
+// each enumerator is used, and aliases are compared. Types, constants and macros: used in the way programs
+// use them. Programs written for mimalloc 1, 2 and, where the contract allows it, 3 rest on these names.
 #include "mimalloc-secure.h"
 #include "mimalloc-stats.h"
 #include "mimalloc.h"
@@ -14,7 +14,7 @@
 #define ASSERT_THAT(condition) _Static_assert(condition, #condition)
 #endif
 
-// ---- functions ------------------------------------------------------------------------------------------------------
+// ---- functions --------------------------------------------------------------------------------------------
 
 #define HAS(result, name, ...) \
   extern result (*const pointer_to_##name)(__VA_ARGS__); \
@@ -22,7 +22,7 @@
 #include "prototypes.def"
 #undef HAS
 
-// ---- options --------------------------------------------------------------------------------------------------------
+// ---- options ----------------------------------------------------------------------------------------------
 
 // The order of the enumerators of the 2.4 interface, then those of version 3, then ours: each appears once.
 extern const mi_option_t all_options[];
@@ -69,7 +69,7 @@ SAME_OPTION(deprecated_eager_commit_delay, eager_commit_delay);
 SAME_OPTION(deprecated_max_segment_reclaim, max_segment_reclaim);
 SAME_OPTION(deprecated_purge_extend_delay, purge_extend_delay);
 
-// ---- constants ------------------------------------------------------------------------------------------------------
+// ---- constants --------------------------------------------------------------------------------------------
 
 #if MI_MALLOC_VERSION != MI_VERSION_MAJOR * 100 + MI_VERSION_MINOR * 10 + MI_VERSION_PATCH
 #error "the version must be usable in the preprocessor"
@@ -77,13 +77,15 @@ SAME_OPTION(deprecated_purge_extend_delay, purge_extend_delay);
 ASSERT_THAT(MI_VERSION_MINOR < 10 && MI_VERSION_PATCH < 10);
 ASSERT_THAT(MI_SMALL_SIZE_MAX == MI_SMALL_WSIZE_MAX * sizeof(void*));
 ASSERT_THAT(MI_PROFILE_NONE == 0 && MI_PROFILE_FUZZ == 4);
-ASSERT_THAT(MI_SEVERITY_OFF == 0 && MI_SEVERITY_ABORT == 1 && MI_SEVERITY_REPORT == 2);
+// The option table compares severities: a stronger one has a larger number.
+ASSERT_THAT(MI_SEVERITY_INHERIT == -1 && MI_SEVERITY_OFF == 0);
+ASSERT_THAT(MI_SEVERITY_OFF < MI_SEVERITY_REPORT && MI_SEVERITY_REPORT < MI_SEVERITY_ABORT);
 ASSERT_THAT(MI_FOREIGN_ABORT == 0 && MI_FOREIGN_IGNORE == 2);
 ASSERT_THAT(MI_FAULT_NONE == 0 && MI_FAULT_COUNT == 20);
 ASSERT_THAT(MI_FAMILY_UNKNOWN == 3);
 ASSERT_THAT(MI_REPORT_FILE == 2);
 
-// ---- types ----------------------------------------------------------------------------------------------------------
+// ---- types ------------------------------------------------------------------------------------------------
 
 ASSERT_THAT(offsetof(mi_stats_t, size) == 0);
 ASSERT_THAT(offsetof(mi_stats_t, version) == sizeof(size_t));
@@ -101,7 +103,7 @@ ASSERT_THAT(sizeof(mi_arena_id_t) == sizeof(int) && sizeof(mi_subproc_id_t) == s
 ASSERT_THAT(sizeof(mi_stats_t) ==
             3 * sizeof(size_t) MI_STAT_TABLE(BYTES_COUNT, BYTES_COUNTER, BYTES_BINS));
 
-// ---- callbacks, declared as programs declare theirs ------------------------------------------------------------------
+// ---- callbacks, declared as programs declare theirs -------------------------------------------------------
 
 static void deferred_free(bool force, unsigned long long heartbeat, void* arg) {
   (void)force;
@@ -120,13 +122,14 @@ static void violation(const mi_violation_t* what, void* arg) {
   size_t* faults = (size_t*)arg;
   faults[what->fault] += what->block_size - what->requested_size;
 }
-static bool visit(const mi_heap_t* heap, const mi_heap_area_t* area, void* block, size_t block_size, void* arg) {
+static bool visit(const mi_heap_t* heap, const mi_heap_area_t* area, void* block, size_t block_size,
+                  void* arg) {
   (void)arg;
   return heap != NULL && area->blocks != block && area->reserved >= area->committed && area->used > 0 &&
          area->block_size <= area->full_block_size && area->heap_tag == 0 && block_size != 0;
 }
 
-// ---- macros and calls -----------------------------------------------------------------------------------------------
+// ---- macros and calls -------------------------------------------------------------------------------------
 
 typedef struct pair_s {
   long key;
@@ -159,7 +162,8 @@ bool use_everything(size_t* faults) {
   s = mi_heap_mallocn_tp(heap, pair_t, 3);
   r = mi_heap_reallocn_tp(heap, r, pair_t, 5);
   s = mi_heap_recalloc_tp(heap, s, pair_t, 5);
-  bool all = mi_heap_visit_blocks(heap, true, visit, NULL) && p != NULL && q != NULL && r != NULL && s != NULL;
+  bool all = mi_heap_visit_blocks(heap, true, visit, NULL);
+  all = all && p != NULL && q != NULL && r != NULL && s != NULL;
   mi_heap_destroy(heap);
 
   // Names of version 3 for the same heaps.

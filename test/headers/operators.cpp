@@ -1,8 +1,8 @@
-// mimalloc-new-delete.h: every form of new and delete reaches this library, fits its counterpart, and zero-sized,
-// aligned and impossible requests do what the standard says.
+// mimalloc-new-delete.h: every form of new and delete reaches this library, fits its counterpart, and
+// zero-sized, aligned and impossible requests do what the standard says.
 //
-// Linked with the library and run, once for each standard, with both products: in the secure one a form that called the
-// entry point of another family or passed a wrong size would end the process.
+// Linked with the library and run, once for each standard, with both products: in the secure one a form
+// that called the entry point of another family or passed a wrong size would end the process.
 #include "mimalloc-new-delete.h"
 
 #include <cstdint>

@@ -1,11 +1,13 @@
 #!/bin/bash
 # Usage: operators.sh COMPILER INCLUDE_DIR STANDARD
-# mimalloc-new-delete.h defines exactly the replaceable operators of the C++ standard: those with an alignment from
-# C++17 on, the others always. Compares the symbols of an object file with the Itanium ABI's names for them.
+# mimalloc-new-delete.h defines exactly the replaceable operators of the C++ standard: those with an
+# alignment from C++17 on, the others always. Compares the symbols of an object file with the Itanium ABI's
+# names for them.
 set -euo pipefail
 
 if [[ $# -ne 3 || ! -d $2 || ! $3 =~ ^c\+\+(11|14|17|20)$ ]]; then
-  echo "operators.sh: want a C++ compiler, a directory of headers and one of c++11 c++14 c++17 c++20, not: $*" >&2
+  echo "operators.sh: want a C++ compiler, a directory of headers and c++11, c++14, c++17 or c++20;" \
+       "not: $*" >&2
   exit 2
 fi
 object=$(mktemp)
