@@ -10,6 +10,7 @@
 //
 // Which slices hold guards is kept in two bits each, under mim_region_lock, as all the functions here are called with
 // it but sec_guard_blocks: `tail` (the last OS page is a guard) and `all` (there may be guards anywhere).
+#include "mimalloc-stats.h"
 #include "secure.h"
 
 static struct {
@@ -156,4 +157,12 @@ void sec_print(void (*line)(const char* text, void* arg), void* arg) {
              policy->guard_kind == SEC_GUARD_LIGHT ? "lightweight" : "mprotect", info.installed, info.removed,
              info.refused, info.mappings_used, info.mappings_budget);
   line(text, arg);
+}
+
+void sec_stats(mi_stats_t* stats) {
+  sec_guard_info_t info;
+  sec_guard_info(&info);
+  stats->guards.total = (int64_t)info.installed;
+  stats->guards.current = (int64_t)(info.installed - info.removed);
+  stats->guards.peak = stats->guards.current;
 }

@@ -262,6 +262,11 @@ mim_inline void hook_thread_done(tld_t* tld) {
   sec_memzero(&tld->hook, sizeof(tld->hook));
 }
 
+void sec_stats(struct mi_stats_s* stats);
+mim_inline void hook_stats(struct mi_stats_s* stats) {
+  sec_stats(stats);
+}
+
 void sec_print(void (*line)(const char* text, void* arg), void* arg);
 mim_inline void hook_print(void (*line)(const char* text, void* arg), void* arg) {
   sec_print(line, arg);

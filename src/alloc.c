@@ -32,7 +32,7 @@ static void generic_tick(heap_t* heap) {
   mim_mail_deliver(tld);
   if (++tld->generic_count < GENERIC_INTERVAL) return;
   tld->generic_count = 0;
-  tld->stats.generic += GENERIC_INTERVAL;
+  mim_count(&tld->stats.generic, GENERIC_INTERVAL);
   mim_mail_flush(tld);
   for (heap_t* each = tld->heaps; each != NULL; each = each->next) mim_heap_retire_tick(each, false);
   mim_region_purge(false);
@@ -45,7 +45,7 @@ static page_t* page_find(heap_t* heap, size_t bin) {
   page_queue_t* queue = &heap->bins[bin];
   for (page_t *page = queue->first, *next; page != NULL; page = next) {
     next = page->next;
-    heap->tld->stats.searched++;
+    mim_count(&heap->tld->stats.searched, 1);
     if (mim_page_refill(page)) return page;
     mim_heap_page_full(heap, page);
   }
@@ -61,6 +61,7 @@ static page_t* page_find(heap_t* heap, size_t bin) {
 
 static void* hand_out(page_t* page, size_t size, family_t family, bool zero) {
   page->used++;
+  mim_stat_blocks(page, 1, size);
   uintptr_t ref = hook_pop(page);
   void* p = hook_hand_out(page, ref, size, family, zero);
   return mim_likely(p != NULL) ? p : hook_hand_out_slow(page, ref, size, family, zero);

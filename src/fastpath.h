@@ -13,6 +13,7 @@ mim_inline void* mim_heap_alloc(heap_t* heap, size_t size, family_t family, bool
     page_t* page = heap->direct[index];
     if (mim_likely(page->free != 0)) {
       page->used++;
+      mim_stat_blocks(page, 1, size);
       uintptr_t ref = hook_pop(page);
       void* p = hook_hand_out(page, ref, size, family, zero);
       return mim_likely(p != NULL) ? p : mim_hand_out_slow(page, ref, size, family, zero);

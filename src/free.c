@@ -63,6 +63,6 @@ void mim_free_delivered(tld_t* me, void* p) {
   uintptr_t ref = hook_deliver(page, p);
   if (ref == 0) return;
   if (page->flags & PAGE_IN_FULL) mim_heap_page_unfull(page);
-  me->stats.delivered++;
+  mim_count(&me->stats.delivered, 1);
   mim_free_checked(page, ref);
 }

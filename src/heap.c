@@ -119,7 +119,7 @@ bool mim_heap_adopt(heap_t* heap, page_t* page) {
   if (page->flags & PAGE_LISTED) abandoned_unlist(page);
   mim_page_set_heap(page, heap);
   heap->page_count++;
-  heap->tld->stats.adopted++;
+  mim_count(&heap->tld->stats.adopted, 1);
   if (!(page->flags & PAGE_LARGE)) mim_heap_queue_push(heap, page, false);
   return true;
 }
@@ -144,7 +144,7 @@ page_t* mim_heap_reclaim(heap_t* heap, size_t bin) {
   if (found != NULL) {
     mim_page_set_heap(found, heap);
     heap->page_count++;
-    heap->tld->stats.reclaimed++;
+    mim_count(&heap->tld->stats.reclaimed, 1);
     mim_heap_queue_push(heap, found, true);
   }
   return found;
@@ -158,7 +158,7 @@ static void page_abandon(heap_t* heap, page_t* page) {
     mim_page_release(page, false);
     return;
   }
-  heap->tld->stats.abandoned.total++;
+  mim_count(&heap->tld->stats.abandoned.total, 1);
   if (page->used < page->reserved && page->bin < BIN_ODD && !(page->flags & PAGE_LARGE)) {
     lock_acquire(&mim_abandoned_lock);
     page->flags |= PAGE_LISTED;
@@ -205,7 +205,7 @@ void mim_heap_retire_tick(heap_t* heap, bool force) {
       page->flags &= (uint8_t)~PAGE_RETIRED;
     } else if (force || --page->retire_age == 0) {
       mim_heap_queue_remove(heap, page);
-      heap->tld->stats.retired++;
+      mim_count(&heap->tld->stats.retired, 1);
       mim_page_release(page, false);
     } else {
       if (bin < min) min = bin;
@@ -245,6 +245,7 @@ heap_t* mim_heap_make(tld_t* tld, bool keeps_full) {
   heap->retired_max = 0;
   heap->next = tld->heaps;
   tld->heaps = heap;
+  if (keeps_full) mim_stat_add(&tld->stats.heaps, 1);
   return heap;
 }
 
@@ -254,6 +255,7 @@ void mim_heap_unmake(heap_t* heap) {
     *link = heap->next;
     break;
   }
+  if (heap->keeps_full) mim_stat_add(&heap->tld->stats.heaps, -1);
   mim_meta_free(heap, sizeof(heap_t));
 }
 

@@ -28,6 +28,8 @@ typedef struct hook_process_s {
 
 #include "types.h"
 
+struct mi_stats_s;
+
 // What the program claims about a block when it frees it. Claims the program did not make are SIZE_UNKNOWN / 0.
 #define SIZE_UNKNOWN SIZE_MAX
 
@@ -305,6 +307,10 @@ mim_inline void hook_thread_init(tld_t* tld) {
 }
 mim_inline void hook_thread_done(tld_t* tld) {
   (void)tld;
+}
+// Fills in what the layer counts, of the statistics of mimalloc-stats.h.
+mim_inline void hook_stats(struct mi_stats_s* stats) {
+  (void)stats;
 }
 // For statistics and mi_is_secure().
 mim_inline void hook_print(void (*line)(const char* text, void* arg), void* arg) {

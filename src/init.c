@@ -41,6 +41,7 @@ static void fork_child(void) {
 static bool start(void) {
   hook_process_seed();
   mim_options_init();
+  mim_stats_start();
   hook_process_init();
   mim_bins_init();
   if (!mim_region_reserve()) return false;

@@ -41,6 +41,8 @@ extern lock_t mim_thread_lock;
 void mim_thread_done(void);
 void mim_thread_fork_child(void);
 size_t mim_thread_count(void);
+// Threads that have allocated: now, at most, ever.
+void mim_thread_totals(stat_t* totals);
 // Calls `visit` for each thread's state under the lock of the list.
 void mim_thread_visit(void (*visit)(tld_t* tld, void* arg), void* arg);
 
@@ -77,7 +79,7 @@ bool mim_region_purge(bool force);
 extern lock_t mim_region_lock;
 
 typedef struct region_info_s {
-  size_t reserved, committed, committed_peak, purged_total, purge_calls, segments, opened;
+  size_t reserved, committed, committed_peak, purged_total, purge_calls, open_calls, segments, opened;
 } region_info_t;
 void mim_region_info(region_info_t* info);
 // Slices of the segments in use.
@@ -169,16 +171,49 @@ extern lock_t mim_letter_lock;
 
 // ---- stats.c --------------------------------------------------------------------------------------------------------
 
+// Only the owner of a number changes it; others read it at any time.
+mim_inline void mim_count(int64_t* number, int64_t amount) {
+  __atomic_store_n(number, *number + amount, __ATOMIC_RELAXED);
+}
+
 mim_inline void mim_stat_add(stat_t* stat, int64_t amount) {
-  stat->current += amount;
+  mim_count(&stat->current, amount);
   if (amount > 0) {
-    stat->total += amount;
-    if (stat->current > stat->peak) stat->peak = stat->current;
+    mim_count(&stat->total, amount);
+    if (stat->current > stat->peak) __atomic_store_n(&stat->peak, stat->current, __ATOMIC_RELAXED);
   }
 }
+
+// Blocks of a page were handed out (for a request of so many bytes) or came back.
+mim_inline void mim_stat_blocks(const page_t* page, int64_t count, size_t request) {
+#if MIM_DEBUG > 0
+  stats_t* stats = &page->heap->tld->stats;
+  mim_stat_add(&stats->bins[page->bin], count);
+  if (count > 0) mim_stat_add(&stats->requested, (int64_t)request);
+#else
+  (void)page;
+  (void)count;
+  (void)request;
+#endif
+}
+
 // Adds a thread's numbers to the process's and clears them.
 void mim_stats_merge(stats_t* stats);
 void mim_stats_exit(void);
+// Time is counted from here.
+void mim_stats_start(void);
+
+// What the pages hold at this moment, found by looking at all of them: slow, for mallinfo and its like.
+typedef struct usage_bin_s {
+  size_t pages, page_bytes;
+  size_t used, used_bytes;   // blocks handed out
+  size_t free;               // blocks that were handed out or put on a list once, and are free
+} usage_bin_t;
+typedef struct usage_s {
+  usage_bin_t bins[BIN_LARGE + 1];
+  size_t empty_bytes;        // of pages without a block in use
+} usage_t;
+void mim_stats_usage(usage_t* usage);
 
 // ---- output.c -------------------------------------------------------------------------------------------------------
 
@@ -229,6 +264,7 @@ mim_inline heap_t* mim_page_heap(const page_t* page) {
 
 mim_inline void mim_free_checked(page_t* page, uintptr_t ref) {
   hook_push(page, ref);
+  mim_stat_blocks(page, -1, 0);
   if (mim_unlikely(--page->used == 0)) mim_page_empty(page);
 }
 

@@ -64,7 +64,7 @@ static void letter_hand_over(tld_t* me, outbox_t* box) {
   box->letter = NULL;
   box->to = NULL;
   if (letter == NULL) return;
-  me->stats.mailed += letter->count;
+  mim_count(&me->stats.mailed, letter->count);
   letter_t* head = atomic_load_explicit(&to->inbox, memory_order_relaxed);
   do {
     if (head == INBOX_CLOSED) {

@@ -83,7 +83,7 @@ bool mim_page_refill(page_t* page) {
   uint32_t first = page->capacity + 1;
   page->capacity += (uint32_t)count;
   hook_extend(page, tld, first, (uint32_t)count);
-  tld->stats.extended++;
+  mim_count(&tld->stats.extended, 1);
   return page->free != 0 || hook_collect(page, tld);
 }
 
@@ -116,6 +116,8 @@ void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offse
   page->large_size = end - p;
   page->used = 1;
   if (zero && !span.zero) memset((void*)p, 0, page->large_size);
+  mim_stat_add(&heap->tld->stats.large, (int64_t)page->large_size);
+  mim_stat_blocks(page, 1, size);
   hook_large_out(page, heap->tld, size, family);
   mim_heap_page_full(heap, page);
   return (void*)p;
@@ -137,6 +139,8 @@ void mim_page_release(page_t* page, bool discard) {
   heap->page_count--;
   mim_stat_add(&stats->pages, -1);
   mim_stat_add(&stats->page_bins[page->bin], -1);
+  if (large) mim_stat_add(&stats->large, -(int64_t)page->large_size);
+  if (discard && page->used > 0) mim_stat_blocks(page, -(int64_t)page->used, 0);
   for (size_t i = 1; i < slices; i++) page[i].back = 0;
   // An all-zero slot has reciprocal 0, in which no address is valid.
   atomic_store_explicit(&page->owner, NULL, memory_order_relaxed);
@@ -158,7 +162,7 @@ void mim_page_empty(page_t* page) {
     }
   }
   if (page->flags & (PAGE_QUEUED | PAGE_IN_FULL)) mim_heap_queue_remove(heap, page);
-  heap->tld->stats.retired++;
+  mim_count(&heap->tld->stats.retired, 1);
   mim_page_release(page, false);
 }
 

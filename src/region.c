@@ -122,6 +122,7 @@ static bool segment_open(size_t index, size_t needed) {
   }
   if (segment->open == 0) mim_os_name(from, target * SLICE_SIZE, "mimalloc");
   region.info.opened += (target - segment->open) * SLICE_SIZE;
+  region.info.open_calls++;
   segment->open = (uint32_t)target;
   if (target == SEGMENT_SLICES) hook_segment_init(&segment->guards, segment_start(index));
   return true;

@@ -33,7 +33,7 @@ lock_t mim_thread_lock;
 static struct {
   tld_t* all;    // of running threads
   tld_t* pool;
-  size_t count;
+  stat_t count;
   pthread_key_t key;
   bool has_key;
 } threads;
@@ -63,7 +63,7 @@ static tld_t* tld_get(void) {
   tld->next = threads.all;
   if (tld->next != NULL) tld->next->prev = tld;
   threads.all = tld;
-  threads.count++;
+  mim_stat_add(&threads.count, 1);
   lock_release(&mim_thread_lock);
   return tld;
 }
@@ -110,7 +110,7 @@ static void tld_end(tld_t* tld) {
     threads.all = tld->next;
   }
   if (tld->next != NULL) tld->next->prev = tld->prev;
-  threads.count--;
+  mim_stat_add(&threads.count, -1);
   tld->thread_id = 0;
   tld->prev = NULL;
   tld->next = threads.pool;
@@ -155,9 +155,15 @@ void mi_thread_done(void) {
 
 size_t mim_thread_count(void) {
   lock_acquire(&mim_thread_lock);
-  size_t count = threads.count;
+  size_t count = (size_t)threads.count.current;
   lock_release(&mim_thread_lock);
   return count;
+}
+
+void mim_thread_totals(stat_t* totals) {
+  lock_acquire(&mim_thread_lock);
+  *totals = threads.count;
+  lock_release(&mim_thread_lock);
 }
 
 void mim_thread_visit(void (*visit)(tld_t* tld, void* arg), void* arg) {
@@ -177,10 +183,10 @@ void mim_thread_fork_child(void) {
     atomic_store_explicit(&tld->inbox, INBOX_CLOSED, memory_order_relaxed);
   }
   threads.all = NULL;
-  threads.count = 0;
+  threads.count.current = 0;
   if (me == &mim_tld_empty) return;
   me->next = me->prev = NULL;
   me->thread_id = mim_os_thread_id();
   threads.all = me;
-  threads.count = 1;
+  threads.count.current = 1;
 }

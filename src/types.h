@@ -161,6 +161,8 @@ typedef struct stats_s {
   stat_t bins[BIN_LARGE + 1];        // blocks handed out (debug)
   stat_t page_bins[BIN_LARGE + 1];   // pages
   stat_t requested;                  // bytes asked for (debug)
+  stat_t large;                      // bytes of blocks with a page of their own
+  stat_t heaps;                      // first-class ones
   stat_t pages;
   stat_t abandoned;
   int64_t extended, retired, searched, generic, mailed, delivered, adopted, reclaimed;
