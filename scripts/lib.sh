@@ -3,8 +3,9 @@
 #
 #   . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 #
-# It sets `shell_name` (for messages), colours (empty unless standard output is a terminal, NO_COLOR is
-# not set and TERM is not dumb), and offers:
+# It sets `shell_name` (for messages), colours (empty unless standard output is a terminal, NO_COLOR is not
+# set and TERM is not dumb; a script that passes another's output on to a terminal sets MIM_COLOUR=always
+# for it), and offers:
 #
 #   say TEXT...            progress, on standard output
 #   warn TEXT... die TEXT  on standard error; die ends the script with status 1
@@ -26,7 +27,7 @@ fi
 
 shell_name=${0##*/}
 
-if [[ -t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]]; then
+if [[ ${MIM_COLOUR:-} == always || (-t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb) ]]; then
   c_bold=$'\e[1m' c_dim=$'\e[2m' c_red=$'\e[31m' c_green=$'\e[32m' c_yellow=$'\e[33m' c_off=$'\e[0m'
 else
   c_bold='' c_dim='' c_red='' c_green='' c_yellow='' c_off=''

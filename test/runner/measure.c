@@ -64,6 +64,8 @@ static void redirect(const char* path, int flags, int target) {
 
 static void run_child(const options_t* o, char** command) {
   setpgid(0, 0);
+  signal(SIGINT, SIG_DFL); /* a shell starts what it runs in the background with these ignored */
+  signal(SIGQUIT, SIG_DFL);
   if (o->directory != NULL && chdir(o->directory) != 0) fail("cannot enter", o->directory);
   redirect(o->in, O_RDONLY, STDIN_FILENO);
   redirect(o->out, O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);

@@ -11,7 +11,7 @@ sources=("$root"/test/stress/larson.c "$root"/test/runner/measure.c)
 if [[ $scale == long ]]; then sources=("$root"/test/stress/*.c "$root"/test/runner/measure.c); fi
 for source in "${sources[@]}"; do
   name=$(basename "$source" .c)
-  for level in -O0 -O2 -O3; do
+  for level in -O0 -O2; do
     if [[ $scale == short && $level != -O2 ]]; then continue; fi
     /usr/bin/gcc "${flags[@]}" $level -g -c "$source" -o "$name$level.o"
   done

@@ -3,7 +3,7 @@
 # with threads, bisect-like checkouts, fsck. Names, dates and contents are fixed, so every hash is too.
 set -euo pipefail
 commits=300 files=40
-if [[ $1 == long ]]; then commits=1200 files=60; fi
+if [[ $1 == long ]]; then commits=4000 files=80; fi
 export HOME=$PWD GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_PAGER=cat LC_ALL=C TZ=UTC
 export GIT_AUTHOR_NAME=A GIT_AUTHOR_EMAIL=a@example.org GIT_AUTHOR_DATE='1700000000 +0000'
 export GIT_COMMITTER_NAME=C GIT_COMMITTER_EMAIL=c@example.org GIT_COMMITTER_DATE='1700000000 +0000'

@@ -14,7 +14,7 @@ import sys
 import threading
 import zlib
 
-SCALE = {"short": 1, "long": 12}[sys.argv[1]]
+SCALE = {"short": 1, "long": 4}[sys.argv[1]]
 
 
 def digest(data):

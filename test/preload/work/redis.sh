@@ -5,7 +5,7 @@
 # Writes what the benchmark measured to the file `figure`.
 set -euo pipefail
 requests=20000 keys=2000
-if [[ $1 == long ]]; then requests=600000 keys=100000; fi
+if [[ $1 == long ]]; then requests=500000 keys=10000; fi
 
 # redis-server is one program with redis-check-rdb, which is in the package without the system service
 server_binary=$(command -v redis-server || command -v redis-check-rdb)

@@ -4,7 +4,7 @@
 set -euo pipefail
 export LC_ALL=C TZ=UTC
 lines=60000
-if [[ $1 == long ]]; then lines=800000; fi
+if [[ $1 == long ]]; then lines=400000; fi
 awk -v n="$lines" 'BEGIN { x = 1; for (i = 0; i < n; i++) { x = (x * 16807) % 2147483647; printf "%d %08x word%d\n", x, i, x % 1000 } }' >data
 sort -n --parallel=2 -S 64M data >sorted
 sort -k3,3 -k1,1n --parallel=4 -S 4M data | sha256sum
