@@ -21,22 +21,16 @@ static bool has_guarded_blocks(const page_t* page) {
 
 // ---- making a page --------------------------------------------------------------------------------------------------
 
-// The first block starts at a random place in what is left over, where blocks need no alignment of their own.
-static void place_blocks(page_t* page, tld_t* tld) {
-  if (page->bin > BIN_NORMAL || has_guarded_blocks(page)) return;
-  size_t usable = page_bytes(page) - mim_process.hook.page_tail;
-  size_t spare = (usable - (size_t)page->reserved * page->stride) / MIN_ALIGN;
-  page->origin += MIN_ALIGN * (sec_random64(&tld->hook) % (spare + 1));
-}
-
 bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
   const hook_process_t* policy = &mim_process.hook;
   page->hook.entries = side + MAGAZINE_SIZE;
   page->hook.key = sec_random64(&tld->hook);
   page->hook.fence = fence_key(sec_random64(&tld->hook));
-  place_blocks(page, tld);
   bool wipe = (policy->mechanisms & SEC_WIPE) && page->block_size != 0 && page->block_size <= policy->wipe_limit;
-  if ((policy->mechanisms & SEC_FENCE) && page->block_size != 0) page->flags |= PAGE_FENCE;
+  if ((policy->mechanisms & SEC_FENCE) && page->block_size != 0) {
+    page->flags |= PAGE_FENCE;
+    if (!has_guarded_blocks(page)) page->flags |= PAGE_DENSE;
+  }
   if (wipe) {
     page->flags |= PAGE_WIPE;
     if (!(page->flags & PAGE_ZERO)) memset(mim_page_start(page), 0, page_bytes(page) - policy->page_tail);

@@ -28,6 +28,13 @@
 #define MAGAZINE_SIZE 64
 #define STATES_SPARE 18
 
+// Page flags of the layer, in page->flags.
+enum {
+  PAGE_FENCE = 256,
+  PAGE_WIPE = 512,
+  PAGE_DENSE = 1024,  // fenced blocks lie end to end, so the byte before one is the last of another
+};
+
 // Decoded states. Live: 1 ffs ssss ssss ssss: two bits of family, 13 bits of slack.
 enum {
   STATE_FREE = 0x0000,      // was handed out before

@@ -11,6 +11,7 @@ void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t s
   fence_bytes_t wanted = fence_pattern(page);
   size_t bad = 0;
   while (bad + 1 < width && block[request + bad] == wanted[FENCE_SIZE - width + bad]) bad++;
+  if (slack > FENCE_SIZE && block[request + bad] == wanted[bad]) bad = slack - 1;  // so it is the last byte
   sec_violation(&(sec_report_t){
                     .fault = MI_FAULT_OVERFLOW,
                     .address = block + request + bad,
@@ -20,6 +21,22 @@ void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t s
                     .block_size = block_size,
                     .request = request,
                     .offset = (ptrdiff_t)bad,
+                },
+                (sec_severity_t)mim_process.hook.on_violation);
+}
+
+void sec_fence_before_broken(page_t* page, uintptr_t index) {
+  uint8_t* block = page_block(page, index);
+  uint16_t state = state_get(page, index);
+  sec_violation(&(sec_report_t){
+                    .fault = MI_FAULT_UNDERFLOW,
+                    .address = block - 1,
+                    .page = page,
+                    .index = index,
+                    .block = block,
+                    .block_size = page->block_size,
+                    .request = state_is_live(state) ? page->block_size - (state & STATE_SLACK_MASK) : 0,
+                    .offset = -1,
                 },
                 (sec_severity_t)mim_process.hook.on_violation);
 }

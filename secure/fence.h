@@ -10,7 +10,10 @@
 // new each time the page is made. Each byte is 0x80..0xBF: never zero (the off-by-one terminator), never ASCII, never
 // 0xFF, so those overwrites are noticed always.
 //
-// Stops: linear overflows, byte-precise, at free; underflows of a block into the one before, when that one is freed.
+// A free also looks at the byte before the block: the last one of the block before, which is fence if that is live, and
+// zero if it is free (and freed blocks are wiped). The first block of a page begins right behind a guard.
+//
+// Stops: linear overflows, byte-precise, at free; linear underflows, byte-precise, at free.
 // Does not stop: a write that jumps over the fence; a byte guessed right (1 in 64 each), or read beforehand; reads.
 // Costs: about ten instructions on the user's last line at malloc, and fifteen at free.
 #ifndef SEC_FENCE_H
@@ -46,6 +49,11 @@ mim_inline fence_bytes_t fence_pattern(const page_t* page) {
   return (fence_bytes_t)(fence_pair_t){page->hook.fence, page->hook.fence};
 }
 
+// The last byte of the pattern, and so of every live block.
+mim_inline uint8_t fence_last(const page_t* page) {
+  return (uint8_t)(page->hook.fence >> 56);
+}
+
 // The fence of a slack of 1..16 bytes: `last` is the address of the last 16 bytes of the block, which may be anything
 // (not yet the program's): those that are the request's are set to zero on the way.
 mim_inline void fence_set_short(const page_t* page, uint8_t* last, size_t slack) {
@@ -59,22 +67,37 @@ mim_inline bool fence_holds_short(const page_t* page, const uint8_t* last, size_
   return (((fence_pair_t)difference)[0] | ((fence_pair_t)difference)[1]) == 0;
 }
 
-// For any slack but 0; `end` is the end of the block. A longer slack has its fence right behind the request.
+// For any slack but 0; `end` is the end of the block. A longer slack has a fence right behind the request, and one at
+// the end of the block.
 mim_inline void fence_set(const page_t* page, uint8_t* end, size_t slack) {
   size_t width = slack > FENCE_SIZE ? FENCE_SIZE : slack;
-  fence_set_short(page, end - (slack > FENCE_SIZE ? slack : FENCE_SIZE), width);
+  if (slack > FENCE_SIZE) fence_set_short(page, end - slack, FENCE_SIZE);
+  fence_set_short(page, end - FENCE_SIZE, width);
+  if (slack > FENCE_SIZE && slack < 2 * FENCE_SIZE) fence_set_short(page, end - slack, FENCE_SIZE);
 }
 
 mim_inline bool fence_holds(const page_t* page, const uint8_t* end, size_t slack) {
-  size_t width = slack > FENCE_SIZE ? FENCE_SIZE : slack;
-  return fence_holds_short(page, end - (slack > FENCE_SIZE ? slack : FENCE_SIZE), width);
+  if (slack <= FENCE_SIZE) return fence_holds_short(page, end - FENCE_SIZE, slack);
+  return fence_holds_short(page, end - slack, FENCE_SIZE) && end[-1] == fence_last(page);
+}
+
+// Is the byte before a block what the block before it, live or free, should have there? The last byte of a live block
+// is fence; that of a free one is zero if freed blocks are wiped, and not known otherwise.
+mim_inline bool fence_holds_before(const page_t* page, uintptr_t index, const void* p) {
+  uint8_t found = ((const uint8_t*)p)[-1];
+  if (mim_likely(found == fence_last(page))) return true;
+  uint16_t state = state_get(page, index - 1);
+  return !state_is_live(state) && (found == 0 || !(page->flags & PAGE_WIPE) || state == STATE_HELD);
 }
 
 // Sets the fence of a block that the program already uses: leaves the request's bytes alone.
 mim_inline void fence_reset(const page_t* page, uint8_t* end, size_t slack) {
-  size_t width = slack > FENCE_SIZE ? FENCE_SIZE : slack;
-  uint8_t* at = end - (slack > FENCE_SIZE ? slack : FENCE_SIZE);
-  fence_bytes_t mask = fence_load((const uint8_t*)&sec_fence_window + width);
+  if (slack > FENCE_SIZE) {
+    fence_set(page, end, slack);
+    return;
+  }
+  uint8_t* at = end - FENCE_SIZE;
+  fence_bytes_t mask = fence_load((const uint8_t*)&sec_fence_window + slack);
   fence_bytes_t bytes = (fence_load(at) & ~mask) | (fence_pattern(page) & mask);
   __builtin_memcpy(at, &bytes, sizeof(bytes));
 }

@@ -104,8 +104,13 @@ void sec_guard_span_out(hook_segment_t* guards, uint8_t* start, size_t slices, s
   size_t size = slices * SLICE_SIZE;
   size_t first = slice_index(start), last = first + slices - 1;
   uint8_t* base = start - first * SLICE_SIZE;
-  bool tail_only = used < size && size - used == mim_process.hook.os_page;
+  size_t os_page = mim_process.hook.os_page;
+  bool tail_only = used < size && size - used == os_page;
   clear_guards(guards, base, first, slices, tail_only ? last : SIZE_MAX);
+  // The slice before ends a page, which has its guard, or is free: then it gets one, so that an underflow faults.
+  if (tail_only && first > 0 && !bit_get(guards->tail, first - 1) && !bit_get(guards->all, first - 1)) {
+    bit_set(guards->tail, first - 1, install(start - os_page, os_page, false));
+  }
   if (used >= size) return;
   if (tail_only) {
     if (!bit_get(guards->tail, last)) bit_set(guards->tail, last, install(start + used, size - used, false));

@@ -9,12 +9,6 @@
 
 extern process_t mim_process;
 
-// Page flags of the layer, in page->flags.
-enum {
-  PAGE_FENCE = 64,
-  PAGE_WIPE = 128,
-};
-
 // ---- layout ---------------------------------------------------------------------------------------------------------
 
 #define HOOK_BIN_PAD ((size_t)16)
@@ -67,7 +61,7 @@ mim_inline void* hook_hand_out(page_t* page, uintptr_t index, size_t size, famil
   uint16_t found = __atomic_load_n(state, __ATOMIC_RELAXED);
   uint8_t* p = page_block(page, index);
   size_t block_size = page->block_size;
-  uint8_t flags = page->flags;
+  unsigned flags = page->flags;
   if (mim_likely(found == (STATE_FREE ^ key))) {
     if ((flags & PAGE_WIPE) && mim_unlikely(!wipe_holds(p, block_size))) return NULL;
   } else if (mim_unlikely(found != (STATE_FRESH ^ key))) {
@@ -99,7 +93,7 @@ mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
                                    : (state >> STATE_FAMILY_SHIFT) == ((unsigned)STATE_LIVE >> STATE_FAMILY_SHIFT | family);
   if (mim_unlikely(!fits)) return 0;
   size_t block_size = page->block_size;
-  uint8_t flags = page->flags;
+  unsigned flags = page->flags;
   if (flags & PAGE_FENCE) {
     size_t slack = state & STATE_SLACK_MASK;
     if (mim_likely(slack - 1 < FENCE_SIZE)) {
@@ -107,6 +101,7 @@ mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
     } else if (slack != 0) {
       if (mim_unlikely(!fence_holds(page, (uint8_t*)p + block_size, slack))) return 0;
     }
+    if ((flags & PAGE_DENSE) && place.index > 1 && mim_unlikely(!fence_holds_before(page, place.index, p))) return 0;
   }
   if (flags & PAGE_WIPE) {
     if (mim_unlikely(block_size > WIPE_INLINE)) return 0;

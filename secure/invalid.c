@@ -87,11 +87,22 @@ static void take_apart(page_t* page, uintptr_t index, uint8_t* p, uint16_t state
   if (page->flags & PAGE_WIPE) memset(p, 0, block_size);
 }
 
+// The byte before a block. Only the owner may look: it alone hands out and takes back the block before, and a thread
+// that frees that block meanwhile leaves the byte fence or zero at every moment.
+static void look_before(page_t* page, uintptr_t index, const uint8_t* p) {
+  if ((page->flags & PAGE_DENSE) && index > 1 && mim_unlikely(!fence_holds_before(page, index, p))) {
+    sec_fence_before_broken(page, index);
+  }
+}
+
 uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family) {
   place_t place;
   uint16_t state;
   if (!check(page, p, family, &place, &state)) return 0;
-  if (!(page->flags & PAGE_LARGE)) take_apart(page, place.index, p, state);
+  if (!(page->flags & PAGE_LARGE)) {
+    look_before(page, place.index, p);
+    take_apart(page, place.index, p, state);
+  }
   return place.index;
 }
 
@@ -110,7 +121,10 @@ bool sec_take_back_remote(page_t* page, void* p, family_t family) {
 
 uintptr_t sec_deliver(page_t* page, void* p) {
   place_t place = page_place(page, p);
-  if (mim_likely(place.start && state_get(page, place.index) == STATE_MAILED)) return place.index;
+  if (mim_likely(place.start && state_get(page, place.index) == STATE_MAILED)) {
+    look_before(page, place.index, p);
+    return place.index;
+  }
   report_block(MI_FAULT_DOUBLE_FREE, page, place.index, STATE_MAILED, p, 0, default_severity());
   return 0;
 }

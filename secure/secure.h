@@ -70,6 +70,7 @@ void sec_large_back(page_t* page);
 
 // ---- fence.c --------------------------------------------------------------------------------------------------------
 void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t slack) mim_cold;
+void sec_fence_before_broken(page_t* page, uintptr_t index) mim_cold;
 
 // ---- wipe.c ---------------------------------------------------------------------------------------------------------
 void sec_wipe_broken(page_t* page, uintptr_t index) mim_cold;

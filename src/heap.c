@@ -76,7 +76,7 @@ void mim_heap_queue_remove(heap_t* heap, page_t* page) {
     queue_remove(queue, page);
     if (first) direct_update(heap, page->bin);
   }
-  page->flags &= (uint8_t)~(PAGE_QUEUED | PAGE_IN_FULL | PAGE_RETIRED);
+  page->flags &= (uint16_t)~(PAGE_QUEUED | PAGE_IN_FULL | PAGE_RETIRED);
 }
 
 // ---- full pages -----------------------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ void mim_heap_page_unfull(page_t* page) {
 static void abandoned_unlist(page_t* page) {
   lock_acquire(&mim_abandoned_lock);
   queue_remove(&abandoned.bins[page->bin], page);
-  page->flags &= (uint8_t)~PAGE_LISTED;
+  page->flags &= (uint16_t)~PAGE_LISTED;
   atomic_fetch_sub_explicit(&abandoned.count, 1, memory_order_relaxed);
   lock_release(&mim_abandoned_lock);
 }
@@ -135,7 +135,7 @@ page_t* mim_heap_reclaim(heap_t* heap, size_t bin) {
       continue;  // a thread that frees into it was faster; it waits for the lock to take it off the list
     }
     queue_remove(&abandoned.bins[bin], page);
-    page->flags &= (uint8_t)~PAGE_LISTED;
+    page->flags &= (uint16_t)~PAGE_LISTED;
     atomic_fetch_sub_explicit(&abandoned.count, 1, memory_order_relaxed);
     found = page;
     break;
@@ -202,7 +202,7 @@ void mim_heap_retire_tick(heap_t* heap, bool force) {
     page_t* page = heap->bins[bin].first;
     if (page == NULL || !(page->flags & PAGE_RETIRED)) continue;
     if (page->used > 0) {
-      page->flags &= (uint8_t)~PAGE_RETIRED;
+      page->flags &= (uint16_t)~PAGE_RETIRED;
     } else if (force || --page->retire_age == 0) {
       mim_heap_queue_remove(heap, page);
       mim_count(&heap->tld->stats.retired, 1);

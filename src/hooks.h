@@ -179,7 +179,7 @@ mim_inline bool hook_collect(page_t* page, tld_t* tld) {
   if (page->local_free == 0) return false;
   page->free = page->local_free;
   page->local_free = 0;
-  page->flags &= (uint8_t)~PAGE_ZERO;
+  page->flags &= (uint16_t)~PAGE_ZERO;
   return true;
 }
 

@@ -20,7 +20,7 @@ static page_t* page_claim(heap_t* heap, const span_t* span, size_t bin) {
     page[i].back = i << SLOT_SHIFT;
   }
   page->slices = (uint32_t)span->slices;
-  page->bin = (uint16_t)bin;
+  page->bin = (uint8_t)bin;
   mim_page_set_heap(page, heap);
   page->flags = span->zero ? PAGE_ZERO : 0;
   page->free = page->local_free = 0;

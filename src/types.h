@@ -72,7 +72,7 @@ enum {
   PAGE_IN_FULL = 8,    // in its heap's list of full pages; its owner is then tagged OWNER_FULL
   PAGE_RETIRED = 16,   // empty, kept for a while because it is the last of its bin
   PAGE_QUEUED = 32,    // in the queue of its bin
-};                     // 64 and 128 are the secure layer's
+};                     // 256 and above are the secure layer's
 
 // Tag in page->owner: owned, but in the list of full pages, so that frees take the slow path and move it back.
 #define OWNER_FULL ((uintptr_t)1)
@@ -108,9 +108,9 @@ struct page_s {
   heap_t* heap;              // the heap it belongs to; stays when the page has no owner
   uint32_t used;             // blocks handed out (those in the mail included)
   uint32_t slices;           // slices of the page
-  uint16_t bin;
-  uint8_t flags;
+  uint8_t bin;
   uint8_t retire_age;        // PAGE_RETIRED: generic calls left before it is given back
+  uint16_t flags;
   uint16_t own_entry[2];     // PAGE_LARGE: its side array
 };
 
@@ -140,6 +140,7 @@ typedef struct page_queue_s {
 #define BIN_ODD (2 * BIN_NORMAL + 1)
 #define BIN_ZERO (2 * BIN_NORMAL + 2)
 #define BIN_COUNT (2 * BIN_NORMAL + 3)
+_Static_assert(BIN_COUNT < 256, "a page keeps its bin in a byte");
 #define BIN_LARGE BIN_COUNT  // pages with one block: not a queue, only a name in statistics
 
 typedef struct bin_s {
