@@ -13,7 +13,7 @@
 static block_t pool[POOL]; /* blocks on their way from one thread to another */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void* volatile sink; /* keeps the compiler from reasoning about impossible sizes */
+static __thread void* volatile sink; /* keeps the compiler from reasoning about impossible sizes */
 
 static block_t accept(void* p, size_t size, size_t alignment, const char* by) {
   REQUIRE(p != NULL, "%s of %zu bytes, alignment %zu, returned NULL: %s", by, size, alignment, strerror(errno));
