@@ -144,8 +144,11 @@ void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero);
 void* mim_hand_out_slow(page_t* page, uintptr_t ref, size_t size, family_t family, bool zero);
 // align is a power of two; offset < size or 0. NULL with ENOMEM/EINVAL/EOVERFLOW.
 void* mim_malloc_aligned(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero);
+// FAMILY_ANY: whatever the block's family is; one that is new is of FAMILY_C.
 void* mim_realloc(heap_t* heap, void* p, size_t size, family_t family, bool zero);
 void* mim_realloc_aligned(heap_t* heap, void* p, size_t size, size_t align, size_t offset, bool zero);
+// Changes the size of a block in place; NULL, and nothing has changed, when that cannot be.
+void* mim_expand(void* p, size_t size);
 // Runs the program's deferred free function, if there is one. Not while it runs.
 void mim_deferred_free(heap_t* heap, bool force);
 // Fails a request: sets errno, calls the error handler, returns NULL.

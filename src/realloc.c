@@ -1,13 +1,20 @@
 // Reallocation: in place when the block fits and is not mostly empty, otherwise a new block, a copy, and a free.
 #include "fastpath.h"
 
-// True when a block of `usable` bytes is a good home for `size` bytes: it fits, and at least half is used (so that a
-// program that shrinks its blocks gives memory back).
-static bool fits_well(page_t* page, size_t size) {
-  size_t room = (page->flags & PAGE_LARGE) ? page->large_size : page->block_size;
+static size_t room_of(const page_t* page) {
+  return (page->flags & PAGE_LARGE) ? page->large_size : page->block_size;
+}
+
+// Does a block of the page have room for `size` bytes? Not for 0, which need an address that faults.
+static bool fits(const page_t* page, size_t size) {
   size_t slack = HOOK_MIN_SLACK;
   if ((page->flags & PAGE_LARGE) || page->stride > page->block_size) slack = 0;  // a guard lies behind
-  return size + slack <= room && size >= room / 2 && size > 0;
+  return size > 0 && size <= MAX_REQUEST && size + slack <= room_of(page);
+}
+
+// And is at least half of it used, so that a program that shrinks its blocks gives memory back?
+static bool fits_well(const page_t* page, size_t size) {
+  return fits(page, size) && size >= room_of(page) / 2;
 }
 
 static void* reallocate(heap_t* heap, void* p, size_t size, size_t align, size_t offset, family_t family, bool zero) {
@@ -24,8 +31,9 @@ static void* reallocate(heap_t* heap, void* p, size_t size, size_t align, size_t
   size_t old_size = hook_usable(page, p);
   bool aligned = align <= MIN_ALIGN || (((uintptr_t)p + offset) & (align - 1)) == 0;
   if (aligned && fits_well(page, size) && hook_resize(page, p, old_size, size, zero)) return p;
-  void* q = align <= MIN_ALIGN ? mim_heap_alloc(heap, size, family, false)
-                               : mim_malloc_aligned(heap, size, align, offset, family, false);
+  family_t fresh = family == FAMILY_ANY ? FAMILY_C : family;
+  void* q = align <= MIN_ALIGN ? mim_heap_alloc(heap, size, fresh, false)
+                               : mim_malloc_aligned(heap, size, align, offset, fresh, false);
   if (mim_unlikely(q == NULL)) return NULL;
   size_t kept = min_size(old_size, size);
   if (zero && size > kept) memset((char*)q + kept, 0, mim_usable(q) - kept);
@@ -36,7 +44,7 @@ static void* reallocate(heap_t* heap, void* p, size_t size, size_t align, size_t
 
 void* mim_realloc(heap_t* heap, void* p, size_t size, family_t family, bool zero) {
   if (heap == NULL) heap = mim_tls.heap;
-  if (p == NULL) return mim_heap_alloc(heap, size, family, zero);
+  if (p == NULL) return mim_heap_alloc(heap, size, family == FAMILY_ANY ? FAMILY_C : family, zero);
   return reallocate(heap, p, size, MIN_ALIGN, 0, family, zero);
 }
 
@@ -44,5 +52,15 @@ void* mim_realloc_aligned(heap_t* heap, void* p, size_t size, size_t align, size
   if (mim_unlikely(!is_power_of_two(align))) return mim_fail(EINVAL, align);
   if (heap == NULL) heap = mim_tls.heap;
   if (p == NULL) return mim_malloc_aligned(heap, size, align, offset, FAMILY_C, zero);
-  return reallocate(heap, p, size, align, offset, FAMILY_C, zero);
+  return reallocate(heap, p, size, align, offset, FAMILY_ANY, zero);
+}
+
+void* mim_expand(void* p, size_t size) {
+  page_t* page = mim_page_of(p);
+  if (page == NULL) {
+    if (p != NULL) hook_foreign(p, "expand");
+    return NULL;
+  }
+  if (!hook_check_live(page, p, FAMILY_ANY) || !fits(page, size)) return NULL;
+  return hook_resize(page, p, hook_usable(page, p), size, false) ? p : NULL;
 }
