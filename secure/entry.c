@@ -23,7 +23,7 @@ static bool has_guarded_blocks(const page_t* page) {
 
 bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
   const hook_process_t* policy = &mim_process.hook;
-  page->hook.entries = side + MAGAZINE_SIZE;
+  page->hook.entries = side + MAGAZINE_ROOM;
   page->hook.key = sec_random64(&tld->hook);
   page->hook.fence = fence_key(sec_random64(&tld->hook));
   bool wipe = (policy->mechanisms & SEC_WIPE) && page->block_size != 0 && page->block_size <= policy->wipe_limit;
@@ -62,43 +62,43 @@ static uint32_t free_mask(const uint16_t* entries, uint16_t code) {
 #endif
 }
 
-// A random number below `limit` <= 2^16 from a generator (D. Knuth's MMIX) that is seeded from the thread's ChaCha20
-// stream for each refill, so that what one refill gives away says nothing about the next.
-static uint32_t random_below(uint64_t* state, uint32_t limit) {
-  *state = *state * 6364136223846793005u + 1442695040888963407u;
-  return (uint32_t)(((*state >> 32) * limit) >> 32);
+// A random number below `limit` <= 2^16, from a multiplicative generator (P. L'Ecuyer, "Tables of Linear Congruential
+// Generators", 1999) that is seeded from the thread's ChaCha20 stream for each refill, so that what one refill gives
+// away says nothing about the next. The state must be odd.
+mim_inline size_t random_below(uint64_t* state, size_t limit) {
+  *state *= 3935559000370003845u;
+  return (size_t)(((*state >> 32) * limit) >> 32);
 }
 
-// Adds free blocks with indices in [from, to) to the magazine, each in a random place among those that are there, up to
-// MAGAZINE_SIZE in all. Returns how many there are then.
+// Adds free blocks with indices in [from, to) to the magazine, each in a random place among those that are there, until
+// it is full. `from` is a multiple of 16. Returns how many there are then.
 static size_t gather(page_t* page, size_t from, size_t to, size_t count, uint64_t* random) {
   const uint16_t* entries = page->hook.entries;
   uint16_t key = (uint16_t)page->hook.key;
   uint16_t* magazine = magazine_at(page, 1);
+  uint64_t state = *random;
   for (size_t i = from; i < to && count < MAGAZINE_SIZE; i += 16) {
-    uint32_t mask = free_mask(entries + i, key | 1);
-    if (to - i < 16) mask &= (1u << (to - i)) - 1;
-    while (mask != 0 && count < MAGAZINE_SIZE) {
-      uint16_t index = (uint16_t)(i + (size_t)__builtin_ctz(mask));
-      mask &= mask - 1;
-      size_t place = random_below(random, (uint32_t)count + 1);  // Fisher-Yates, inside out
+    for (uint32_t mask = free_mask(entries + i, key | 1); mask != 0; mask &= mask - 1) {
+      uint16_t index = (uint16_t)(i ^ key ^ (size_t)__builtin_ctz(mask));
+      size_t place = random_below(&state, count + 1);  // Fisher-Yates, inside out
       magazine[count++] = magazine[place];
-      magazine[place] = index ^ key;
+      magazine[place] = index;
     }
   }
+  *random = state;
   return count;
 }
 
 bool sec_refill(page_t* page, tld_t* tld) {
   assert_int(page->free == 0);
-  uint64_t random = sec_random64(&tld->hook);
+  uint64_t random = sec_random64(&tld->hook) | 1;
   size_t end = (size_t)page->capacity + 1;
-  size_t from = 1;
-  if (page->capacity - page->used > MAGAZINE_SIZE) from += random_below(&random, page->capacity);
+  size_t from = 0;
+  if (page->capacity - page->used > MAGAZINE_SIZE) from = align_down(random_below(&random, end), 16);
   size_t count = gather(page, from, end, 0, &random);
-  if (from > 1) count = gather(page, 1, from, count, &random);
+  if (from > 0) count = gather(page, 0, from, count, &random);
   if (count > 1 && magazine_get(page, count) == page->local_free) {  // the last one freed is not the next handed out
-    size_t place = random_below(&random, (uint32_t)count - 1) + 1;
+    size_t place = random_below(&random, count - 1) + 1;
     uint16_t swapped = *magazine_at(page, place);
     *magazine_at(page, place) = *magazine_at(page, count);
     *magazine_at(page, count) = swapped;
@@ -125,7 +125,7 @@ uint16_t* sec_page_done(page_t* page, bool discard, bool* zero) {
     return NULL;
   }
   *zero = !discard && (page->flags & PAGE_WIPE);
-  return page->hook.entries - MAGAZINE_SIZE;
+  return page->hook.entries - MAGAZINE_ROOM;
 }
 
 bool sec_block_states(page_t* page, uint64_t* free_map) {

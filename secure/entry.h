@@ -2,7 +2,7 @@
 //
 //   side array of a page, in the metadata reservation:
 //   +---------------------------+--------------------------------------------------+
-//   | magazine: 64 indices      | entries: state of index 0, 1, 2 ... (16 bits)    |
+//   | magazine: 64..79 indices  | entries: state of index 0, 1, 2 ... (16 bits)    |
 //   +---------------------------+--------------------------------------------------+
 //                               ^ page->hook.entries
 //
@@ -10,7 +10,7 @@
 // and the indices behind the last block (down to the end of the page's slices) stay NEVER, so every address inside a
 // page has a state and no bounds check is needed.
 //
-// The magazine holds up to 64 free blocks in random order; page->free is how many are left. Freeing only sets the
+// The magazine holds 64 free blocks, or up to 15 more, in random order; page->free is how many are left. Freeing only sets the
 // state; when the magazine is empty, sec_refill collects free blocks from the states, beginning at a random one,
 // and shuffles them. There are no links, so nothing in a freed block, and no list in the metadata, says which block
 // comes next.
@@ -19,13 +19,14 @@
 // Encryption: states and the magazine are XORed with a key of the page, new each time the page is made, so that reading
 // or overwriting a part of the metadata does not tell, or choose, the next block.
 // Does not stop: a second free of a block that was handed out again in between; that is a valid free of the new block.
-// Costs: 2 bytes a block, 128 bytes a page; see docs/mechanisms/entry.md.
+// Costs: 2 bytes a block, 160 bytes a page; see docs/mechanisms/entry.md.
 #ifndef SEC_ENTRY_H
 #define SEC_ENTRY_H
 
 #include "secure_types.h"
 
 #define MAGAZINE_SIZE 64
+#define MAGAZINE_ROOM (MAGAZINE_SIZE + 16)
 #define STATES_SPARE 18
 
 // Page flags of the layer, in page->flags.
@@ -75,9 +76,9 @@ mim_inline uint16_t state_exchange(page_t* page, uintptr_t index, uint16_t state
   return (uint16_t)(__atomic_exchange_n(&page->hook.entries[index], (uint16_t)(state ^ key), __ATOMIC_ACQ_REL) ^ key);
 }
 
-// Positions 1..64.
+// Positions 1..MAGAZINE_ROOM.
 mim_inline uint16_t* magazine_at(const page_t* page, uintptr_t position) {
-  return page->hook.entries - MAGAZINE_SIZE - 1 + position;
+  return page->hook.entries - MAGAZINE_ROOM - 1 + position;
 }
 
 mim_inline uint16_t magazine_get(const page_t* page, uintptr_t position) {

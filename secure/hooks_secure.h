@@ -35,7 +35,7 @@ mim_inline size_t hook_page_tail(void) {
 }
 
 mim_inline size_t hook_side_bytes(size_t page_bytes, size_t stride) {
-  return (MAGAZINE_SIZE + page_bytes / stride + STATES_SPARE) * sizeof(uint16_t);
+  return (MAGAZINE_ROOM + page_bytes / stride + STATES_SPARE) * sizeof(uint16_t);
 }
 
 // ---- fast paths -----------------------------------------------------------------------------------------------------
