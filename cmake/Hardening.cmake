@@ -48,7 +48,7 @@ if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
 endif()
 
 set(MIM_WARNING_FLAGS -Wall -Wextra -Wshadow -Wconversion)
-foreach(flag -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla)
+foreach(flag -Wstrict-prototypes -Wmissing-prototypes -Wvla)
   mim_probe_compile(MIM_WARNING_FLAGS "${flag}")
 endforeach()
 if(MI_WERROR)

@@ -15,7 +15,6 @@ set(MIM_CORE_SOURCES
   src/options.c
   src/output.c
   src/page.c
-  src/plain.c
   src/prim/linux.c
   src/realloc.c
   src/region.c
@@ -23,6 +22,10 @@ set(MIM_CORE_SOURCES
   src/stats.c
   src/thread.c
   src/visit.c)
+
+# The plain product only.
+set(MIM_PLAIN_SOURCES
+  src/plain.c)
 
 # libc's names and operator new and delete: not in builds with -DMI_OVERRIDE=OFF.
 set(MIM_OVERRIDE_SOURCES
@@ -47,7 +50,7 @@ set(MIM_SECURE_SOURCES
   secure/shuffle.c
   secure/wipe.c)
 
-foreach(list MIM_CORE_SOURCES MIM_OVERRIDE_SOURCES MIM_SECURE_SOURCES)
+foreach(list MIM_CORE_SOURCES MIM_PLAIN_SOURCES MIM_OVERRIDE_SOURCES MIM_SECURE_SOURCES)
   set(present "")
   foreach(file IN LISTS ${list})
     if(EXISTS "${PROJECT_SOURCE_DIR}/${file}")
@@ -58,7 +61,7 @@ foreach(list MIM_CORE_SOURCES MIM_OVERRIDE_SOURCES MIM_SECURE_SOURCES)
 endforeach()
 # While the tree is growing: files that nobody has listed yet.
 file(GLOB unlisted CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*.c" "${PROJECT_SOURCE_DIR}/src/*/*.c")
-list(REMOVE_ITEM unlisted ${MIM_CORE_SOURCES} ${MIM_OVERRIDE_SOURCES})
+list(REMOVE_ITEM unlisted ${MIM_CORE_SOURCES} ${MIM_PLAIN_SOURCES} ${MIM_OVERRIDE_SOURCES})
 list(APPEND MIM_CORE_SOURCES ${unlisted})
 file(GLOB unlisted CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/secure/*.c")
 list(REMOVE_ITEM unlisted ${MIM_SECURE_SOURCES})

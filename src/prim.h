@@ -51,6 +51,9 @@ bool mim_os_guard_remove(void* addr, size_t size);
 // Returns 0 when refused, 1 when read-only, 2 when also sealed.
 int mim_os_seal(void* addr, size_t size);
 
+// Forked children find an open range all zero (Linux 4.14). False when the kernel cannot.
+bool mim_os_wipe_on_fork(void* addr, size_t size);
+
 // Names a range in /proc/self/maps (PR_SET_VMA_ANON_NAME). `name` must be a string constant. Best effort.
 void mim_os_name(void* addr, size_t size, const char* name);
 
@@ -76,6 +79,9 @@ char** mim_os_environ(void);
 // Fills `buf` from the kernel without blocking. Returns 0, or the error number (EAGAIN: pool not ready at early boot;
 // ENOSYS, EPERM: not to be had, e.g. a seccomp filter).
 int mim_os_random(void* buf, size_t size);
+
+// The same from the device files, for kernels and filters without getrandom; waits until the pool is ready. Opens files.
+int mim_os_random_device(void* buf, size_t size);
 
 // The 16 random bytes the kernel handed to this program (AT_RANDOM), or NULL. Not secret enough to be a key alone.
 const void* mim_os_auxv_random(void);

@@ -2,7 +2,7 @@
 //
 // Memory is asked for by direct system calls and not through libc's mmap and its kin: those names belong to whoever
 // interposes them (other preloaded libraries, sanitizers), may allocate on their way, and would then come back here.
-// For the same reason nothing here opens a file but the functions for statistics and start-up that say so: a
+// For the same reason nothing here opens a file but mim_os_max_mappings, mim_os_random_device, mim_os_usage and mim_os_numa_nodes: a
 // sandboxed process may be killed for openat(2).
 //
 // State: one cached page size. Everything else asks the kernel each time; callers keep what they need to keep.
@@ -28,6 +28,9 @@
 _Static_assert(sizeof(void*) == 8 && sizeof(long) == 8, "addresses are passed to system calls as one 64-bit argument");
 
 // Newer than the headers of the distributions we build on; the numbers are the same on every 64-bit architecture.
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
 #ifndef MADV_COLD
 #define MADV_COLD 20
 #endif
@@ -124,7 +127,7 @@ size_t mim_os_page_size(void) {
   return size;
 }
 
-#if MIM_SANITIZE_THREAD
+#ifdef MIM_SANITIZE_THREAD
 // ThreadSanitizer on x86-64 keeps shadow memory only for the top 1.5 TiB below the stack; an access to memory
 // elsewhere ends the process. Refusing the rest makes the caller ask for less.
 #define TSAN_APP_START ((uintptr_t)0x7e8000000000)
@@ -262,6 +265,13 @@ int mim_os_seal(void* addr, size_t size) {
   return state;
 }
 
+bool mim_os_wipe_on_fork(void* addr, size_t size) {
+  int saved = errno;
+  if (!sys_advise(addr, size, MADV_WIPEONFORK)) return false;
+  errno = saved;
+  return true;
+}
+
 void mim_os_name(void* addr, size_t size, const char* name) {
   int saved = errno;
   syscall(SYS_prctl, (long)PR_SET_VMA, (long)PR_SET_VMA_ANON_NAME, addr, size, name);
@@ -333,6 +343,34 @@ int mim_os_random(void* buf, size_t size) {
       error = errno;
     }
   }
+  errno = saved;
+  return error;
+}
+
+int mim_os_random_device(void* buf, size_t size) {
+  int saved = errno;
+  int error = 0;
+  // /dev/urandom answers before the pool is ready, /dev/random becomes readable when it is.
+  long fd = syscall(SYS_openat, (long)AT_FDCWD, "/dev/random", (long)(O_RDONLY | O_CLOEXEC), 0L);
+  if (fd >= 0) {
+    struct pollfd ready = {.fd = (int)fd, .events = POLLIN, .revents = 0};
+    while (syscall(SYS_ppoll, &ready, 1L, NULL, NULL, KERNEL_SIGSET_BYTES) < 0 && errno == EINTR) {
+    }
+    syscall(SYS_close, fd);
+  }
+  fd = syscall(SYS_openat, (long)AT_FDCWD, "/dev/urandom", (long)(O_RDONLY | O_CLOEXEC), 0L);
+  if (fd < 0) error = errno;
+  for (size_t done = 0; done < size && error == 0;) {
+    long got = syscall(SYS_read, fd, (char*)buf + done, size - done);
+    if (got > 0) {
+      done += (size_t)got;
+    } else if (got == 0) {
+      error = EIO;
+    } else if (errno != EINTR) {
+      error = errno;
+    }
+  }
+  if (fd >= 0) syscall(SYS_close, fd);
   errno = saved;
   return error;
 }

@@ -233,12 +233,16 @@ static void open_close_purge(void** state) {
   assert_true(all_zero(p + 5 * os_page, 2 * os_page));
   assert_int_equal(p[7 * os_page], 0x5a);
   p[5 * os_page] = 1;  // still open
+
+  keeps_errno(done = mim_os_open_read(p, os_page));
+  assert_true(done && readable(p) && !writable(p) && all_zero(p, os_page));
   mim_os_release(p, 16 * os_page);
 
   // memory that is not there
   errno = 0;
   assert_false(mim_os_open(p, os_page));
   assert_int_equal(errno, ENOMEM);
+  assert_false(mim_os_open_read(p, os_page));
   assert_false(mim_os_close(p, os_page));
   assert_false(mim_os_purge(p, os_page));
 }
@@ -345,6 +349,25 @@ static void seal_is_for_good(void** state) {
   assert_int_equal(mim_os_seal(gone, os_page), 0);
 }
 
+static char* wiped;
+static int wiped_child(void) {
+  child_check(wiped[0] == 0 && wiped[os_page] == 9);
+  return 0;
+}
+
+static void forked_children_find_it_wiped(void** state) {
+  (void)state;
+  bool done;
+  wiped = open_pages(2);
+  wiped[0] = wiped[os_page] = 9;
+  keeps_errno(done = mim_os_wipe_on_fork(wiped, os_page));
+  assert_true(done);
+  passes_in_child(wiped_child);
+  assert_int_equal(wiped[0], 9);
+  mim_os_release(wiped, 2 * os_page);
+  assert_false(mim_os_wipe_on_fork(wiped, os_page));
+}
+
 static void names_show_in_maps(void** state) {
   (void)state;
   char line[4096];
@@ -398,7 +421,7 @@ static int locked_child(void) {
 
 static void locked_memory_is_noticed(void** state) {
   (void)state;
-#if MIM_SANITIZE_ADDRESS || MIM_SANITIZE_THREAD
+#if defined(MIM_SANITIZE_ADDRESS) || defined(MIM_SANITIZE_THREAD)
   skip();  // sanitizers ignore mlockall, for their shadow memory cannot be locked
 #else
   passes_in_child(locked_child);
@@ -443,37 +466,71 @@ static void getenv_reads_environ(void** state) {
   assert_null(no_environ);
 }
 
-static void random_fills_the_buffer(void** state) {
-  (void)state;
+static void check_random(int (*source)(void* buf, size_t size)) {
   static unsigned char big[MIB + 16];
   int result;
-  keeps_errno(result = mim_os_random(big + 8, MIB));
+  memset(big, 0, sizeof big);
+  keeps_errno(result = source(big + 8, MIB));
   assert_int_equal(result, 0);
   assert_true(all_zero((char*)big, 8) && all_zero((char*)big + MIB + 8, 8));
   size_t counts[256] = {0};
   for (size_t i = 0; i < MIB; i++) counts[big[8 + i]]++;
   // 4096 expected of each, standard deviation 64: ten of them never happen
   for (int i = 0; i < 256; i++) assert_in_range(counts[i], 4096 - 640, 4096 + 640);
-  assert_int_equal(mim_os_random(big, 0), 0);
+  assert_int_equal(source(big, 0), 0);
+}
+
+static void random_fills_the_buffer(void** state) {
+  (void)state;
+  check_random(mim_os_random);
+}
+
+static void random_device_fills_the_buffer(void** state) {
+  (void)state;
+  check_random(mim_os_random_device);
 }
 
 static int refused_error;
-static int refused_child(void) {
+static bool refuse(uint32_t call) {
   struct sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getrandom, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)refused_error),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
-    return SKIPPED;
-  }
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static int refused_child(void) {
+  if (!refuse(SYS_getrandom)) return SKIPPED;
   char buf[16];
   errno = ERRNO_MARK;
   child_check(mim_os_random(buf, sizeof buf) == refused_error);
+  child_check(mim_os_random_device(buf, sizeof buf) == 0);  // the way out
   child_check(errno == ERRNO_MARK);
   return 0;
+}
+
+static int no_files_child(void) {
+  if (!refuse(SYS_openat)) return SKIPPED;
+  char buf[16];
+  os_usage_t usage;
+  errno = ERRNO_MARK;
+  child_check(mim_os_random_device(buf, sizeof buf) == refused_error);
+  child_check(mim_os_random(buf, sizeof buf) == 0);
+  child_check(mim_os_max_mappings() == 65530);
+  child_check(mim_os_numa_nodes() == 1);
+  mim_os_usage(&usage);
+  child_check(usage.current_rss == 0 && usage.peak_rss > 0);
+  child_check(errno == ERRNO_MARK);
+  return 0;
+}
+
+static void facts_without_files(void** state) {
+  (void)state;
+  refused_error = EACCES;
+  passes_in_child(no_files_child);
 }
 
 static void random_tells_why_not(void** state) {
@@ -706,13 +763,16 @@ int main(void) {
       cmocka_unit_test(guards_fault_without_splitting),
       cmocka_unit_test(guard_probe_does_not_believe_closed_memory),
       cmocka_unit_test(seal_is_for_good),
+      cmocka_unit_test(forked_children_find_it_wiped),
       cmocka_unit_test(names_show_in_maps),
       cmocka_unit_test(max_mappings_is_the_sysctl),
       cmocka_unit_test(locked_memory_is_noticed),
       cmocka_unit_test(not_in_secure_mode),
       cmocka_unit_test(getenv_reads_environ),
       cmocka_unit_test(random_fills_the_buffer),
+      cmocka_unit_test(random_device_fills_the_buffer),
       cmocka_unit_test(random_tells_why_not),
+      cmocka_unit_test(facts_without_files),
       cmocka_unit_test(auxv_random_is_there),
       cmocka_unit_test(clocks_agree_and_advance),
       cmocka_unit_test(write_is_complete),
