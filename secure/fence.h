@@ -81,13 +81,14 @@ mim_inline bool fence_holds(const page_t* page, const uint8_t* end, size_t slack
   return fence_holds_short(page, end - slack, FENCE_SIZE) && end[-1] == fence_last(page);
 }
 
-// Is the byte before a block what the block before it, live or free, should have there? The last byte of a live block
-// is fence; that of a free one is zero if freed blocks are wiped, and not known otherwise.
+// Is the byte before a block what the block before it should have there? The last byte of a live block is fence. That
+// of a free one is zero if freed blocks are wiped: then whether it is live is nothing a branch could predict, so there
+// is none. If they are not, it mostly still is fence, or was never used.
 mim_inline bool fence_holds_before(const page_t* page, uintptr_t index, const void* p) {
-  uint8_t found = ((const uint8_t*)p)[-1];
-  if (mim_likely(found == fence_last(page))) return true;
-  uint16_t state = state_get(page, index - 1);
-  return !state_is_live(state) && (found == 0 || !(page->flags & PAGE_WIPE) || state == STATE_HELD);
+  unsigned found = ((const uint8_t*)p)[-1];
+  unsigned state = state_get(page, index - 1);
+  if (mim_likely(page->flags & PAGE_WIPE)) return found == (fence_last(page) & (0u - (state >> 15)));
+  return found == fence_last(page) || !state_is_live((uint16_t)state);
 }
 
 // Sets the fence of a block that the program already uses: leaves the request's bytes alone.

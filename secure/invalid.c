@@ -90,9 +90,10 @@ static void take_apart(page_t* page, uintptr_t index, uint8_t* p, uint16_t state
 // The byte before a block. Only the owner may look: it alone hands out and takes back the block before, and a thread
 // that frees that block meanwhile leaves the byte fence or zero at every moment.
 static void look_before(page_t* page, uintptr_t index, const uint8_t* p) {
-  if ((page->flags & PAGE_DENSE) && index > 1 && mim_unlikely(!fence_holds_before(page, index, p))) {
-    sec_fence_before_broken(page, index);
-  }
+  bool dense = (page->flags & PAGE_DENSE) && index > 1;
+  if (!dense || fence_holds_before(page, index, p)) return;
+  if (state_get(page, index - 1) == STATE_HELD) return;  // left as a violation left it
+  sec_fence_before_broken(page, index);
 }
 
 uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family) {
