@@ -19,6 +19,14 @@
 #error "define one of MIM_ENTROPY_SODIUM and MIM_ENTROPY_GETRANDOM"
 #endif
 
+#ifdef MIM_FIXED_SEED
+#define FIXED_SEED_GIVEN 1
+#define FIXED_SEED ((uint64_t)(MIM_FIXED_SEED))
+#else
+#define FIXED_SEED_GIVEN 0
+#define FIXED_SEED ((uint64_t)0)
+#endif
+
 #define DOMAIN_DRAWN 0
 #define DOMAIN_MIXED 1
 
@@ -27,19 +35,7 @@ void sec_memzero(void* p, size_t size) {
   __asm__ __volatile__("" : : "r"(p) : "memory");  // the stores count although nobody reads them
 }
 
-bool sec_entropy_fresh(uint8_t key[32]) {
-#ifdef MIM_FIXED_SEED
-  memset(key, 0, 32);
-  return false;
-#else
-  int saved = errno;
-  bool drawn = mim_os_random(key, 32) == 0;
-  errno = saved;
-  return drawn;
-#endif
-}
-
-#if MIM_ENTROPY_SODIUM
+#ifdef MIM_ENTROPY_SODIUM
 
 #define SODIUM_STATIC 1
 #include <sodium/core.h>
@@ -71,7 +67,7 @@ int sodium_runtime_has_ssse3(void) {
   return 0;
 }
 
-static mim_inline_maybe void draw(uint8_t key[32]) {
+static void draw(uint8_t key[32]) {
   randombytes_buf(key, 32);
 }
 
@@ -102,17 +98,11 @@ static bool gather(uint8_t mix[32]) {
   return auxv != NULL;
 }
 
-bool sec_entropy_root(uint8_t key[32]) {
+static bool root_drawn(uint8_t key[32]) {
   int saved = errno;
   uint8_t drawn[32] = {0};
   uint8_t mix[32];
   uint8_t other[32];
-#ifdef MIM_FIXED_SEED
-  const uint64_t seed = MIM_FIXED_SEED;
-  memcpy(drawn, &seed, sizeof(seed));
-  sec_chacha20(key, 32, DOMAIN_DRAWN, drawn);
-  return true;
-#endif
   uint8_t probe;
   bool ready = mim_os_random(&probe, 1) != EAGAIN;
   if (ready) draw(drawn);
@@ -127,4 +117,19 @@ bool sec_entropy_root(uint8_t key[32]) {
   sec_memzero(other, sizeof(other));
   errno = saved;
   return ready;
+}
+
+bool sec_entropy_root(uint8_t key[32]) {
+  if (!FIXED_SEED_GIVEN) return root_drawn(key);
+  uint64_t words[4] = {FIXED_SEED, 0, 0, 0};
+  memcpy(key, words, 32);
+  return true;
+}
+
+bool sec_entropy_fresh(uint8_t key[32]) {
+  if (FIXED_SEED_GIVEN) return false;
+  int saved = errno;
+  bool drawn = mim_os_random(key, 32) == 0;
+  errno = saved;
+  return drawn;
 }

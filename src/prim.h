@@ -93,6 +93,21 @@ uint64_t mim_os_clock_ns(void);
 // Writes all of `buf` to a file descriptor, whatever it takes; gives up on errors. Async-signal-safe.
 void mim_os_write(int fd, const char* buf, size_t size);
 
+// Files, for reports alone. Opens one to be read, or, with `append`, written at its end and made if there is none (owner
+// only; no link is followed, no terminal or pipe waited for). -1 when it cannot be opened; errno then says why. Reading
+// gives the number of bytes, 0 at the end and for errors. Async-signal-safe.
+int mim_os_file_open(const char* path, bool append);
+size_t mim_os_file_read(int fd, void* buf, size_t size);
+void mim_os_file_close(int fd);
+
+// Blocks every signal in the calling thread, and gives back what was blocked before. A SIGPIPE that arose in between is
+// dropped.
+typedef struct os_signals_s {
+  uint64_t blocked, pending;
+} os_signals_t;
+os_signals_t mim_os_signals_block(void);
+void mim_os_signals_restore(os_signals_t signals);
+
 // Kernel thread id; process id. Async-signal-safe.
 uint32_t mim_os_thread_id(void);
 uint32_t mim_os_process_id(void);

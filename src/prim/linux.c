@@ -420,6 +420,55 @@ void mim_os_write(int fd, const char* buf, size_t size) {
   errno = saved;
 }
 
+// ---- files and signals, for reports ----------------------------------------------------------------------------------
+
+int mim_os_file_open(const char* path, bool append) {
+  long flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  flags |= append ? O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW : O_RDONLY;
+  return (int)syscall(SYS_openat, (long)AT_FDCWD, path, flags, 0600L);
+}
+
+size_t mim_os_file_read(int fd, void* buf, size_t size) {
+  int saved = errno;
+  long got;
+  do {
+    got = syscall(SYS_read, (long)fd, buf, size);
+  } while (got < 0 && errno == EINTR);
+  errno = saved;
+  return got > 0 ? (size_t)got : 0;
+}
+
+void mim_os_file_close(int fd) {
+  int saved = errno;
+  syscall(SYS_close, (long)fd);
+  errno = saved;
+}
+
+#define PIPE_BIT ((uint64_t)1 << (SIGPIPE - 1))
+
+os_signals_t mim_os_signals_block(void) {
+  int saved = errno;
+  const uint64_t all = ~(uint64_t)0;
+  os_signals_t signals = {0, 0};
+  syscall(SYS_rt_sigprocmask, (long)SIG_SETMASK, &all, &signals.blocked, KERNEL_SIGSET_BYTES);
+  syscall(SYS_rt_sigpending, &signals.pending, KERNEL_SIGSET_BYTES);
+  errno = saved;
+  return signals;
+}
+
+void mim_os_signals_restore(os_signals_t signals) {
+  int saved = errno;
+  uint64_t pending = 0;
+  syscall(SYS_rt_sigpending, &pending, KERNEL_SIGSET_BYTES);
+  if (pending & ~signals.pending & PIPE_BIT) {
+    const uint64_t pipe_only = PIPE_BIT;
+    const struct timespec at_once = {0, 0};
+    syscall(SYS_rt_sigtimedwait, &pipe_only, NULL, &at_once, KERNEL_SIGSET_BYTES);
+  }
+  syscall(SYS_rt_sigprocmask, (long)SIG_SETMASK, &signals.blocked, NULL, KERNEL_SIGSET_BYTES);
+  errno = saved;
+}
+
 uint32_t mim_os_thread_id(void) {
   return (uint32_t)syscall(SYS_gettid);
 }
