@@ -1,0 +1,47 @@
+/* cache_scratch.c - passive false sharing.
+ *
+ * Follows cache-scratch of "Hoard: A Scalable Memory Allocator for Multithreaded Applications" (Berger,
+ * McKinley, Blumofe and Wilson, ASPLOS 2000): the first thread allocates one small object for each worker,
+ * so that they may share a cache line. Each worker frees the object it was given and from then on
+ * allocates, writes many times, and frees objects of its own. An allocator that gives the pieces of the
+ * line back to the threads that freed them makes the workers write into one line all the time.
+ */
+#include "common.h"
+
+enum { SIZE = 8, WRITES = 1000 };
+
+typedef struct work_s {
+  unsigned char* object;
+  size_t rounds;
+  uint64_t sum;
+} work_t;
+
+static void* run(void* argument) {
+  work_t* w = argument;
+  uint64_t sum = w->object[0];
+  free(w->object);
+  for (size_t n = 0; n < w->rounds; n++) {
+    volatile unsigned char* p = bench_checked(malloc(SIZE));
+    for (size_t k = 0; k < SIZE; k++) p[k] = (unsigned char)n;
+    for (size_t i = 0; i < WRITES; i++) p[i % SIZE] = (unsigned char)(p[i % SIZE] + 1);
+    sum += p[n % SIZE];
+    free((void*)p);
+  }
+  w->sum = sum;
+  return NULL;
+}
+
+int main(int argc, char** argv) {
+  bench_t bench = bench_arguments(argc, argv);
+  work_t* work = bench_checked(calloc(bench.threads, sizeof(*work)));
+  for (unsigned t = 0; t < bench.threads; t++) {
+    work[t].object = bench_checked(malloc(SIZE));
+    work[t].object[0] = (unsigned char)t;
+    work[t].rounds = bench_scaled(&bench, 1200e3);
+  }
+  bench_threads(bench.threads, run, work, sizeof(*work));
+  uint64_t sum = 0;
+  for (unsigned t = 0; t < bench.threads; t++) sum = bench_mix(sum, work[t].sum);
+  free(work);
+  return bench_end(sum);
+}
