@@ -83,6 +83,8 @@ void* mim_fail(int error, size_t size) {
   } else if (error == EOVERFLOW) {
     mim_error(EOVERFLOW, "size of the request is too large: %zu bytes", size);
     error = ENOMEM;
+  } else if (error == EINVAL) {
+    mim_error(EINVAL, "alignment is not a power of two: %zu", size);
   }
   errno = error;
   return NULL;

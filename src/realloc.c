@@ -61,6 +61,7 @@ void* mim_expand(void* p, size_t size) {
     if (p != NULL) hook_foreign(p, "expand");
     return NULL;
   }
+  size = max_size(size, 1);
   if (!hook_check_live(page, p, FAMILY_ANY) || !fits(page, size)) return NULL;
   return hook_resize(page, p, hook_usable(page, p), size, false) ? p : NULL;
 }
