@@ -1,6 +1,7 @@
 // Bodies of the plain build's hooks that are too large to be inline. Links are kept in the free blocks: nothing is
 // faster, and nothing is checked. Not part of the secure build.
 #include "internal.h"
+#include "mimalloc-secure.h"
 
 void mim_plain_extend(page_t* page, uint32_t first, uint32_t count) {
   uint8_t* block = (uint8_t*)(page->origin + (uintptr_t)first * page->stride);
@@ -30,4 +31,41 @@ bool mim_plain_block_states(page_t* page, uint64_t* free_map) {
 
 void mim_plain_foreign(const void* p, const char* what) {
   mim_error(EINVAL, "%s: %p is not a block of this allocator", what, p);
+}
+
+// ---- what mimalloc-secure.h asks of either product ------------------------------------------------------------------
+
+bool mi_is_secure(void) {
+  return false;
+}
+
+mi_profile_t mi_profile(void) {
+  return MI_PROFILE_NONE;
+}
+
+const char* mi_profile_name(void) {
+  return "none";
+}
+
+void mi_register_violation(mi_violation_fun* fun, void* arg) {
+  (void)fun;
+  (void)arg;
+}
+
+// To the end of the block that `p` lies in, freed or not: that is not known here.
+size_t mi_malloc_object_size(const void* p) {
+  const page_t* page = mim_page_of(p);
+  if (page == NULL) return SIZE_MAX;
+  if (page->reciprocal == 0) return 0;
+  bool large = (page->flags & PAGE_LARGE) != 0;
+  uintptr_t start = page->origin;
+  if (large) {
+    start += (uintptr_t)1 << LARGE_STRIDE_SHIFT;
+  } else {
+    uintptr_t index = ((uintptr_t)p - start) / page->stride;
+    if (index == 0 || index > page->capacity) return 0;
+    start += index * page->stride;
+  }
+  uintptr_t end = start + (large ? page->large_size : page->block_size);
+  return (uintptr_t)p < start || (uintptr_t)p >= end ? 0 : end - (uintptr_t)p;
 }
