@@ -332,7 +332,7 @@ static void read_environment(char** environment, bool legacy) {
     if (current || find_legacy(name, length, &option)) {
       read_variable(option, entry, equals + 1);
     } else {
-      mim_verbose("there is no option '%.60s': it has no effect", name);
+      mim_verbose("there is no option %.*s: it has no effect", (int)(equals - entry), entry);
     }
   }
 }

@@ -93,6 +93,11 @@ uint64_t mim_os_clock_ns(void);
 // Writes all of `buf` to a file descriptor, whatever it takes; gives up on errors. Async-signal-safe.
 void mim_os_write(int fd, const char* buf, size_t size);
 
+// Standard error for messages at exit, which programs may have closed by then (the GNU core utilities close it last of
+// all): `keep` holds on to what it is now, `restore` opens that again if nothing is open there.
+void mim_os_keep_stderr(void);
+void mim_os_restore_stderr(void);
+
 // Files, for reports alone. Opens one to be read, or, with `append`, written at its end and made if there is none (owner
 // only; no link is followed, no terminal or pipe waited for). -1 when it cannot be opened; errno then says why. Reading
 // gives the number of bytes, 0 at the end and for errors. Async-signal-safe.

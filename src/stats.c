@@ -17,7 +17,7 @@ _Static_assert(BINS <= MI_STAT_BINS, "mi_stats_t has room for all bins");
 // ---- adding up ------------------------------------------------------------------------------------------------------
 
 static stats_t ended;
-static _Atomic(uint64_t) start_ms;
+static _Atomic(uint64_t) start_ns;
 static _Atomic(size_t) purged_before, purges_before, opens_before;  // at the last reset
 
 #define COUNTERS(ACT) \
@@ -221,12 +221,13 @@ static void facts_get(process_facts_t* facts) {
   size_t meta = mim_meta_committed();
   facts->commit = info.committed + meta;
   facts->commit_peak = info.committed_peak + meta;
-  uint64_t start = atomic_load_explicit(&start_ms, memory_order_relaxed);
-  facts->elapsed_ms = start == 0 ? 0 : (size_t)(mim_os_clock_ms() - start);
+  uint64_t start = atomic_load_explicit(&start_ns, memory_order_relaxed);
+  facts->elapsed_ms = start == 0 ? 0 : (size_t)((mim_os_clock_ns() - start) / 1000000);
 }
 
 void mim_stats_start(void) {
-  atomic_store_explicit(&start_ms, mim_os_clock_ms(), memory_order_relaxed);
+  atomic_store_explicit(&start_ns, mim_os_clock_ns(), memory_order_relaxed);
+  if (mim_option(mi_option_show_stats) != 0) mim_os_keep_stderr();
 }
 
 void mi_process_info(size_t* elapsed_msecs, size_t* user_msecs, size_t* system_msecs, size_t* current_rss,
@@ -272,16 +273,18 @@ static const char* amount_text(int64_t amount, bool bytes, char buf[AMOUNT_MAX])
   return buf;
 }
 
-// One row: peak, total, freed, current, unit, and whether all was freed.
+// One row: peak, total, freed, current, unit (0: none), and what else there is to say.
 static void row_print(const sink_t* sink, const char* label, const mi_stat_count_t* count, int64_t unit, bool bytes,
                       const char* note) {
   char peak[AMOUNT_MAX], total[AMOUNT_MAX], freed[AMOUNT_MAX], current[AMOUNT_MAX], each[AMOUNT_MAX] = "";
-  if (bytes && unit > 0) amount_text(unit, true, each);
-  int64_t scale = unit > 0 ? unit : 1;
-  mim_print_to(sink->out, sink->arg, "%12s:%11s%12s%12s%12s%11s%s%s\n", label,
+  if (bytes) amount_text(unit, true, each);
+  int64_t scale = bytes ? unit : 1;
+  bool short_row = each[0] == 0 && note[0] == 0;
+  mim_print_to(sink->out, sink->arg, "%12s:%11s%12s%12s%12s%*s%s%s\n", label,
                amount_text(count->peak * scale, bytes, peak), amount_text(count->total * scale, bytes, total),
                amount_text((count->total - count->current) * scale, bytes, freed),
-               amount_text(count->current * scale, bytes, current), each, note[0] != 0 ? "  " : "", note);
+               amount_text(count->current * scale, bytes, current), short_row ? 0 : 11, each,
+               note[0] != 0 ? "  " : "", note);
 }
 
 static const char* all_freed(const mi_stat_count_t* count) {
@@ -415,6 +418,7 @@ void mim_stats_exit(void) {
   static _Atomic(bool) done;
   if (mim_option(mi_option_show_stats) == 0 || atomic_exchange(&done, true)) return;
   mi_stats_merge();
+  mim_os_restore_stderr();
   mi_stats_print_out(NULL, NULL);
 }
 

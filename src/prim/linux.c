@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -416,6 +417,36 @@ void mim_os_write(int fd, const char* buf, size_t size) {
     } else if (wrote == 0 || errno != EINTR) {
       break;
     }
+  }
+  errno = saved;
+}
+
+// A descriptor with a number programs do not use for their own. They may close it all the same, and open another file
+// under its number: so what it refers to is remembered.
+#define KEPT_FD_MIN 200
+static struct {
+  int fd;
+  dev_t device;
+  ino_t inode;
+} kept_stderr = {.fd = -1};
+
+void mim_os_keep_stderr(void) {
+  struct stat now;
+  int saved = errno;
+  if (fstat(2, &now) == 0) {
+    kept_stderr.device = now.st_dev;
+    kept_stderr.inode = now.st_ino;
+    kept_stderr.fd = fcntl(2, F_DUPFD_CLOEXEC, KEPT_FD_MIN);
+  }
+  errno = saved;
+}
+
+void mim_os_restore_stderr(void) {
+  struct stat now;
+  int saved = errno;
+  if (kept_stderr.fd >= 0 && fcntl(2, F_GETFD) < 0 && fstat(kept_stderr.fd, &now) == 0 &&
+      now.st_dev == kept_stderr.device && now.st_ino == kept_stderr.inode) {
+    dup2(kept_stderr.fd, 2);
   }
   errno = saved;
 }
