@@ -10,10 +10,17 @@
 
 lock_t mim_abandoned_lock;
 
-static struct {
+// Abandoned pages, for each subprocess: threads of one take over pages only from each other.
+typedef struct subproc_s {
   page_queue_t bins[BIN_COUNT];
   _Atomic(size_t) count;
-} abandoned;
+  uint8_t index;
+  bool in_use;
+} subproc_t;
+
+#define SUBPROC_MAX 64
+static subproc_t main_subproc = {.in_use = true};
+static subproc_t* subprocs[SUBPROC_MAX] = {&main_subproc};
 
 // ---- queues ---------------------------------------------------------------------------------------------------------
 
@@ -104,9 +111,10 @@ void mim_heap_page_unfull(page_t* page) {
 
 static void abandoned_unlist(page_t* page) {
   lock_acquire(&mim_abandoned_lock);
-  queue_remove(&abandoned.bins[page->bin], page);
+  subproc_t* subproc = subprocs[page->retire_age];
+  queue_remove(&subproc->bins[page->bin], page);
   page->flags &= (uint16_t)~PAGE_LISTED;
-  atomic_fetch_sub_explicit(&abandoned.count, 1, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&subproc->count, 1, memory_order_relaxed);
   lock_release(&mim_abandoned_lock);
 }
 
@@ -125,18 +133,19 @@ bool mim_heap_adopt(heap_t* heap, page_t* page) {
 }
 
 page_t* mim_heap_reclaim(heap_t* heap, size_t bin) {
-  if (atomic_load_explicit(&abandoned.count, memory_order_relaxed) == 0) return NULL;
+  subproc_t* subproc = subprocs[heap->tld->subproc];
+  if (atomic_load_explicit(&subproc->count, memory_order_relaxed) == 0 || heap->arena != 0) return NULL;
   page_t* found = NULL;
   lock_acquire(&mim_abandoned_lock);
-  for (page_t* page = abandoned.bins[bin].first; page != NULL; page = page->next) {
+  for (page_t* page = subproc->bins[bin].first; page != NULL; page = page->next) {
     tld_t* nobody = NULL;
     if (!atomic_compare_exchange_strong_explicit(&page->owner, &nobody, heap->tld, memory_order_acq_rel,
                                                  memory_order_relaxed)) {
       continue;  // a thread that frees into it was faster; it waits for the lock to take it off the list
     }
-    queue_remove(&abandoned.bins[bin], page);
+    queue_remove(&subproc->bins[bin], page);
     page->flags &= (uint16_t)~PAGE_LISTED;
-    atomic_fetch_sub_explicit(&abandoned.count, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&subproc->count, 1, memory_order_relaxed);
     found = page;
     break;
   }
@@ -161,9 +170,11 @@ static void page_abandon(heap_t* heap, page_t* page) {
   mim_count(&heap->tld->stats.abandoned.total, 1);
   if (page->used < page->reserved && page->bin < BIN_ODD && !(page->flags & PAGE_LARGE)) {
     lock_acquire(&mim_abandoned_lock);
+    subproc_t* subproc = subprocs[heap->tld->subproc];
     page->flags |= PAGE_LISTED;
-    queue_insert(&abandoned.bins[page->bin], page, false);
-    atomic_fetch_add_explicit(&abandoned.count, 1, memory_order_relaxed);
+    page->retire_age = subproc->index;
+    queue_insert(&subproc->bins[page->bin], page, false);
+    atomic_fetch_add_explicit(&subproc->count, 1, memory_order_relaxed);
     atomic_store_explicit(&page->owner, NULL, memory_order_release);
     lock_release(&mim_abandoned_lock);
   } else {
@@ -189,7 +200,64 @@ void mim_heap_abandon(heap_t* heap) {
 }
 
 size_t mim_abandoned_count(void) {
-  return atomic_load_explicit(&abandoned.count, memory_order_relaxed);
+  size_t count = 0;
+  lock_acquire(&mim_abandoned_lock);
+  for (size_t i = 0; i < SUBPROC_MAX; i++) {
+    if (subprocs[i] != NULL) count += atomic_load_explicit(&subprocs[i]->count, memory_order_relaxed);
+  }
+  lock_release(&mim_abandoned_lock);
+  return count;
+}
+
+// ---- subprocesses ---------------------------------------------------------------------------------------------------
+
+mi_subproc_id_t mi_subproc_main(void) {
+  return &main_subproc;
+}
+
+mi_subproc_id_t mi_subproc_new(void) {
+  if (!mim_process_init()) return mim_fail(ENOMEM, sizeof(subproc_t));
+  subproc_t* found = NULL;
+  lock_acquire(&mim_abandoned_lock);
+  for (size_t i = 1; i < SUBPROC_MAX && found == NULL; i++) {
+    if (subprocs[i] == NULL) {
+      subprocs[i] = mim_meta_alloc(sizeof(subproc_t));
+      if (subprocs[i] == NULL) break;
+      subprocs[i]->index = (uint8_t)i;
+    }
+    if (!subprocs[i]->in_use) found = subprocs[i];
+  }
+  if (found != NULL) found->in_use = true;
+  lock_release(&mim_abandoned_lock);
+  return found != NULL ? found : mim_fail(ENOMEM, sizeof(subproc_t));
+}
+
+void mi_subproc_delete(mi_subproc_id_t id) {
+  subproc_t* subproc = id;
+  if (subproc == NULL || subproc == &main_subproc) return;
+  lock_acquire(&mim_abandoned_lock);
+  for (size_t bin = 0; bin < BIN_COUNT; bin++) {
+    for (page_t* page; (page = subproc->bins[bin].first) != NULL;) {
+      queue_remove(&subproc->bins[bin], page);
+      page->retire_age = 0;
+      queue_insert(&main_subproc.bins[bin], page, false);
+    }
+  }
+  size_t count = atomic_exchange_explicit(&subproc->count, 0, memory_order_relaxed);
+  atomic_fetch_add_explicit(&main_subproc.count, count, memory_order_relaxed);
+  subproc->in_use = false;
+  lock_release(&mim_abandoned_lock);
+}
+
+void mi_subproc_add_current_thread(mi_subproc_id_t id) {
+  subproc_t* subproc = id;
+  heap_t* heap = mim_thread_heap();
+  if (heap == NULL || subproc == NULL) return;
+  if (heap->tld->backing->page_count > 0) {
+    mim_warn("mi_subproc_add_current_thread: the thread has allocated already; it stays where it is\n");
+    return;
+  }
+  heap->tld->subproc = subproc->index;
 }
 
 // ---- collecting -----------------------------------------------------------------------------------------------------
@@ -239,7 +307,6 @@ heap_t* mim_heap_make(tld_t* tld, bool keeps_full) {
   if (heap == NULL) return NULL;
   for (size_t i = 0; i < DIRECT_COUNT; i++) heap->direct[i] = &mim_page_empty_slot;
   heap->tld = tld;
-  heap->arena = -1;
   heap->keeps_full = keeps_full;
   heap->retired_min = BIN_COUNT;
   heap->retired_max = 0;
@@ -273,11 +340,25 @@ bool mim_heap_is_valid(const heap_t* heap) {
 
 // ---- first-class heaps ----------------------------------------------------------------------------------------------
 
-mi_heap_t* mi_heap_new(void) {
+mi_heap_t* mi_heap_new_ex(int heap_tag, bool allow_destroy, mi_arena_id_t arena_id) {
+  if (heap_tag < 0 || heap_tag > 255 || (arena_id > 0 && mi_arena_area(arena_id, NULL) == NULL)) {
+    return mim_fail(EINVAL, 0);
+  }
   heap_t* backing = mim_thread_heap();
   heap_t* heap = backing == NULL ? NULL : mim_heap_make(backing->tld, true);
-  if (heap == NULL) mim_fail(ENOMEM, sizeof(heap_t));
+  if (heap == NULL) return mim_fail(ENOMEM, sizeof(heap_t));
+  heap->tag = heap_tag;
+  heap->no_destroy = !allow_destroy;
+  heap->arena = arena_id > 0 ? arena_id : 0;
   return heap;
+}
+
+mi_heap_t* mi_heap_new(void) {
+  return mi_heap_new_ex(0, true, 0);
+}
+
+mi_heap_t* mi_heap_new_in_arena(mi_arena_id_t arena_id) {
+  return mi_heap_new_ex(0, true, arena_id);
 }
 
 static void page_move(heap_t* from, page_t* page) {

@@ -70,10 +70,14 @@ typedef struct span_s {
 } span_t;
 
 // `slices` consecutive slices whose start is a multiple of `align` (power of two; SLICE_SIZE at least). The first
-// `used` bytes will be used. In arena >= 0: only from that arena.
+// `used` bytes will be used. Only from `arena`, unless that is 0.
 span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena);
 // `zero`: the whole span reads as zero.
 void mim_region_free(uint8_t* start, size_t slices, bool zero, span_kind_t kind);
+// Takes whole segments into use for an arena, opened at once or on demand. Its `start` is NULL when out of memory.
+span_t mim_region_reserve_arena(size_t size, size_t align, int arena, bool exclusive, bool open);
+// These segments must not be given back to the OS: huge OS pages.
+void mim_region_pin(uint8_t* start, size_t size);
 // Gives free memory back to the OS: what has been free for the purge delay, or all with `force`. True when any was.
 bool mim_region_purge(bool force);
 extern lock_t mim_region_lock;

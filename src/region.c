@@ -16,6 +16,9 @@ typedef struct segment_s {
   uint64_t purge_at;                 // clock in ms; 0: nothing to purge
   uint32_t open;                     // slices opened, from the start
   uint32_t room;                     // free slices
+  int arena;                         // 0: of none
+  bool exclusive;                    // only for heaps bound to its arena
+  bool pinned;                       // never purged
 } segment_t;
 _Static_assert(sizeof(segment_t) <= MIM_SEGMENT_BYTES, "the array of segments has room for this");
 
@@ -165,13 +168,17 @@ static bool segment_take(size_t index, size_t first, size_t slices, span_t* span
   return true;
 }
 
-static bool take_within(size_t slices, size_t align, span_t* span) {
+static bool may_use(const segment_t* segment, int arena) {
+  return arena == 0 ? !segment->exclusive : segment->arena == arena;
+}
+
+static bool take_within(size_t slices, size_t align, int arena, span_t* span) {
   size_t step = align / SLICE_SIZE;
   for (size_t index = region.hint;; index++) {
-    if (index == region.count && !segment_add()) return false;
+    if (index == region.count && (arena != 0 || !segment_add())) return false;
     segment_t* segment = segment_at(index);
     if (segment->room == 0 && index == region.hint) region.hint++;
-    if (segment->room < slices) continue;
+    if (segment->room < slices || !may_use(segment, arena)) continue;
     size_t first = slices == 1 && step <= 1 ? segment_find_one(segment) : segment_find(segment, slices, step);
     if (first == SEGMENT_SLICES) continue;
     if (!segment_take(index, first, slices, span)) return false;
@@ -181,13 +188,13 @@ static bool take_within(size_t slices, size_t align, span_t* span) {
 }
 
 // Spans of more than a segment: whole segments in a row, separators included, and the first slices of the last.
-static bool take_segments(size_t slices, size_t align, span_t* span) {
+static bool take_segments(size_t slices, size_t align, int arena, span_t* span) {
   size_t count = div_up(slices + HOOK_SEPARATOR_SLICES, SEGMENT_SLICES);
   size_t run = 0;
   for (size_t index = 0; index < region.limit; index++) {
-    if (index == region.count && !segment_add()) return false;
+    if (index == region.count && (arena != 0 || !segment_add())) return false;
     bool starts = ((uintptr_t)segment_start(index) & (align - 1)) == 0;
-    bool empty = segment_at(index)->room == SEGMENT_USABLE;
+    bool empty = segment_at(index)->room == SEGMENT_USABLE && may_use(segment_at(index), arena);
     run = empty && (run > 0 || starts) ? run + 1 : 0;
     if (run < count) continue;
     size_t base = index + 1 - count;
@@ -223,12 +230,11 @@ static void guard_span(uint8_t* start, size_t slices, size_t used) {
 }
 
 span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena) {
-  (void)arena;
   span_t span = {.start = NULL, .slices = slices, .zero = true, .fresh = true};
   if (slices == 0 || slices > region.limit * SEGMENT_SLICES) return span;
   lock_acquire(&mim_region_lock);
-  bool ok = slices <= SEGMENT_USABLE && align <= SEGMENT_SIZE ? take_within(slices, align, &span)
-                                                              : take_segments(slices, align, &span);
+  bool ok = slices <= SEGMENT_USABLE && align <= SEGMENT_SIZE ? take_within(slices, align, arena, &span)
+                                                              : take_segments(slices, align, arena, &span);
   if (ok) {
     guard_span(span.start, slices, used);
     region.info.committed += slices * SLICE_SIZE;
@@ -240,9 +246,38 @@ span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena) {
   return span;
 }
 
+// ---- arenas ---------------------------------------------------------------------------------------------------------
+
+span_t mim_region_reserve_arena(size_t size, size_t align, int arena, bool exclusive, bool open) {
+  span_t span = {0};
+  size_t count = div_up(size, SEGMENT_SIZE);
+  if (size == 0 || count > region.limit) return span;
+  lock_acquire(&mim_region_lock);
+  while ((uintptr_t)segment_start(region.count) % align != 0 && segment_add()) continue;
+  size_t first = region.count;
+  bool ok = first + count <= region.limit;
+  for (size_t i = 0; ok && i < count; i++) ok = segment_add();
+  for (size_t index = first; ok && index < region.count; index++) {
+    segment_at(index)->arena = arena;
+    segment_at(index)->exclusive = exclusive;
+    if (open) ok = segment_open(index, SEGMENT_SLICES);
+  }
+  if (ok) span = (span_t){.start = segment_start(first), .slices = count * SEGMENT_SLICES};
+  lock_release(&mim_region_lock);
+  return span;
+}
+
+void mim_region_pin(uint8_t* start, size_t size) {
+  lock_acquire(&mim_region_lock);
+  size_t first = ((uintptr_t)start - mim_process.region) / SEGMENT_SIZE;
+  for (size_t i = 0; i < size / SEGMENT_SIZE; i++) segment_at(first + i)->pinned = true;
+  lock_release(&mim_region_lock);
+}
+
 // ---- giving back ----------------------------------------------------------------------------------------------------
 
 static void schedule_purge(segment_t* segment) {
+  if (segment->pinned) return;
   long delay = mim_option(mi_option_purge_delay);
   if (delay < 0) return;
   uint64_t at = mim_os_clock_ms() + (uint64_t)delay;

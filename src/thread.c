@@ -23,7 +23,6 @@ heap_t mim_heap_empty = {
     .direct = {EMPTY_8, EMPTY_8, EMPTY_8, EMPTY_8, EMPTY_8, EMPTY_8, EMPTY_8, EMPTY_8,
                &mim_page_empty_slot, &mim_page_empty_slot},
     .tld = &mim_tld_empty,
-    .arena = -1,
 };
 
 __thread tls_t mim_tls __attribute__((tls_model("initial-exec"))) = {&mim_heap_empty, &mim_tld_empty, 0};
@@ -48,6 +47,7 @@ static tld_t* tld_get(void) {
   if (tld == NULL) tld = mim_meta_alloc(sizeof(tld_t));
   if (tld == NULL) return NULL;
   tld->thread_id = mim_os_thread_id();
+  tld->subproc = 0;
   if (tld->backing == NULL) tld->backing = mim_heap_make(tld, false);
   if (tld->backing == NULL) {
     lock_acquire(&mim_thread_lock);

@@ -109,7 +109,7 @@ struct page_s {
   uint32_t used;             // blocks handed out (those in the mail included)
   uint32_t slices;           // slices of the page
   uint8_t bin;
-  uint8_t retire_age;        // PAGE_RETIRED: generic calls left before it is given back
+  uint8_t retire_age;        // PAGE_RETIRED: ticks left before it is given back; PAGE_LISTED: subprocess of the list
   uint16_t flags;
   uint16_t own_entry[2];     // PAGE_LARGE: its side array
 };
@@ -180,7 +180,7 @@ struct mi_heap_s {
   size_t page_count;              // pages in queues and the full list
   uint16_t retired_min;           // bins that may hold a retired page: min..max, none when min > max
   uint16_t retired_max;
-  int arena;                      // -1: the region; otherwise only this arena
+  int arena;                      // 0: anywhere but in exclusive arenas; otherwise only in this one
   int tag;
   bool keeps_full;                // a first-class heap: its pages never lose their owner while it lives
   bool no_destroy;
@@ -222,6 +222,7 @@ struct tld_s {
   tld_t* next;                    // in the list of all, or of the pool
   tld_t* prev;
   stats_t stats;
+  uint8_t subproc;                // whose abandoned pages it takes over; an index, 0: the main subprocess
   hook_thread_t hook;
 };
 
