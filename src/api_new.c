@@ -8,6 +8,7 @@
 // To be compiled with -fexceptions: the exception passes through these functions.
 #include "api.h"
 #include "cxx.h"
+#include "mimalloc-secure.h"
 
 typedef void (*handler_t)(void);
 
