@@ -29,6 +29,7 @@ function(mim_single_object name output)
     COMMAND_EXPAND_LISTS VERBATIM)
   set_source_files_properties("${object}" PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
   add_custom_target(${name}-object ALL DEPENDS "${object}")
+  add_dependencies(${name}-object ${name}-objects)
 
   add_library(${name}-obj INTERFACE)
   add_dependencies(${name}-obj ${name}-object)
