@@ -87,12 +87,19 @@ static void take_apart(page_t* page, uintptr_t index, uint8_t* p, uint16_t state
   if (page->flags & PAGE_WIPE) memset(p, 0, block_size);
 }
 
-// The byte before a block. Only the owner may look: it alone hands out and takes back the block before, and a thread
-// that frees that block meanwhile leaves the byte fence or zero at every moment.
+// The byte before a block. Only the owner may look: it alone hands out and takes back the block before. Another thread
+// may be freeing that block meanwhile: it marks it as mailed first, and wipes it then, so while it is, the byte is
+// fence or zero.
 static void look_before(page_t* page, uintptr_t index, const uint8_t* p) {
-  bool dense = (page->flags & PAGE_DENSE) && index > 1;
-  if (!dense || fence_holds_before(page, index, p)) return;
-  if (state_get(page, index - 1) == STATE_HELD) return;  // left as a violation left it
+  if (!(page->flags & PAGE_DENSE) || index <= 1 || fence_holds_before(page, index, p)) return;
+  uint16_t state = state_get(page, index - 1);
+  atomic_thread_fence(memory_order_acquire);
+  uint8_t found = __atomic_load_n(p - 1, __ATOMIC_RELAXED);
+  atomic_thread_fence(memory_order_acquire);
+  bool mailed = state == STATE_MAILED || (state_is_live(state) && state_get(page, index - 1) == STATE_MAILED);
+  if (mailed && (found == 0 || found == fence_last(page))) return;
+  if (state_is_live(state) && found == fence_last(page)) return;
+  if (state == STATE_HELD) return;  // left as a violation left it
   sec_fence_before_broken(page, index);
 }
 

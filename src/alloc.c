@@ -36,6 +36,7 @@ static void generic_tick(heap_t* heap) {
   mim_mail_flush(tld);
   for (heap_t* each = tld->heaps; each != NULL; each = each->next) mim_heap_retire_tick(each, false);
   mim_region_purge(false);
+  assert_walk(mim_heap_is_valid(heap));
 }
 
 // ---- finding a page -------------------------------------------------------------------------------------------------
@@ -108,6 +109,7 @@ void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero) 
     p = size <= MEDIUM_MAX ? malloc_binned(heap, size, family, zero)
                            : mim_page_fresh_large(heap, size, MIN_ALIGN, 0, family, zero);
   }
+  assert_full(p == NULL || mim_page_is_valid(mim_page_of(p)) || mim_page_owner(mim_page_of(p)) != heap->tld);
   mim_thread_return(heap);
   return mim_likely(p != NULL) ? p : mim_fail(ENOMEM, size);
 }

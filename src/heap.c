@@ -128,7 +128,10 @@ bool mim_heap_adopt(heap_t* heap, page_t* page) {
   mim_page_set_heap(page, heap);
   heap->page_count++;
   mim_count(&heap->tld->stats.adopted, 1);
-  if (!(page->flags & PAGE_LARGE)) mim_heap_queue_push(heap, page, false);
+  if (!(page->flags & PAGE_LARGE)) {
+    assert_walk(mim_page_is_valid(page));
+    mim_heap_queue_push(heap, page, false);
+  }
   return true;
 }
 

@@ -270,6 +270,7 @@ mim_inline heap_t* mim_page_heap(const page_t* page) {
 }
 
 mim_inline void mim_free_checked(page_t* page, uintptr_t ref) {
+  assert_int(page->used > 0);
   hook_push(page, ref);
   mim_stat_blocks(page, -1, 0);
   if (mim_unlikely(--page->used == 0)) mim_page_empty(page);
