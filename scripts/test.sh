@@ -9,9 +9,10 @@ usage() {
 usage: scripts/test.sh [options]
 
 Installs what is missing from Debian, builds the release in out/release-test and the debug build, with its internal
-checks, in out/debug-test (warnings are errors in both), and runs all tests of both.
+checks, in out/debug-test, and runs all tests of both. Builds the libraries with clang too, in out/clang-test.
+Warnings are errors in all of them.
 
-  --quick           without the stress programs and the real programs
+  --quick           without the stress programs, the real programs and clang
   --release-only    the release build only
   --filter REGEX    only tests whose names match
   --sanitize        afterwards also builds with AddressSanitizer and UBSan (out/asan-test) and with ThreadSanitizer
@@ -59,7 +60,7 @@ need_commands clang=clang git=git node=nodejs doxygen=doxygen valgrind=valgrind
 
 stages=() failed=no
 
-# run_stage NAME BUILD_DIR "CMAKE OPTIONS" "CTEST OPTIONS"
+# run_stage NAME BUILD_DIR "CMAKE OPTIONS" "CTEST OPTIONS"|build-only
 run_stage() {
   local name=$1 directory=$2 log=$temp/$1.log status=0 started=$SECONDS
   local -a configure test
@@ -74,6 +75,10 @@ run_stage() {
     tail -n 20 "$log" >&2
     stages+=("${c_red}$name: does not build${c_off}")
     failed=yes
+    return
+  fi
+  if [[ $4 == build-only ]]; then
+    stages+=("${c_green}$name: built without warnings${c_off} ($((SECONDS - started)) s)")
     return
   fi
   printf '%s== %s: built in %d s; testing%s\n' "$c_bold" "$name" $((SECONDS - started)) "$c_off"
@@ -98,6 +103,10 @@ if [[ $quick == yes ]]; then tests='-LE stress|preload'; fi
 run_stage release out/release-test "-DCMAKE_BUILD_TYPE=Release -DMI_WERROR=ON" "$tests"
 if [[ $release_only == no ]]; then
   run_stage debug out/debug-test "-DCMAKE_BUILD_TYPE=Debug -DMI_WERROR=ON" "$tests"
+fi
+if [[ $quick == no && $release_only == no ]]; then
+  run_stage clang out/clang-test \
+    "-DCMAKE_BUILD_TYPE=Release -DMI_WERROR=ON -DCMAKE_C_COMPILER=clang -DBUILD_TESTING=OFF" build-only
 fi
 if [[ $sanitize == yes ]]; then
   run_stage address out/asan-test "-DCMAKE_BUILD_TYPE=Debug -DMI_WERROR=ON -DMI_SANITIZE=address,undefined" \
