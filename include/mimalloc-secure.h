@@ -53,9 +53,9 @@ typedef enum mi_foreign_e {
 
 /** The form of reports: values of mi_option_report, `MIMALLOC_REPORT=text|json|/path/of/file`. */
 typedef enum mi_report_form_e {
-  MI_REPORT_TEXT = 0,  ///< Text and a machine-readable line, to standard error.
-  MI_REPORT_JSON = 1,  ///< One line of JSON, to standard error.
-  MI_REPORT_FILE = 2   ///< As text, and the line of JSON is appended to the file that the environment names.
+  MI_REPORT_TEXT = 0,  ///< Text, to standard error.
+  MI_REPORT_JSON = 1,  ///< The text, and behind it one line of JSON, to standard error.
+  MI_REPORT_FILE = 2   ///< The text; the line of JSON is appended to the file that the environment names.
 } mi_report_form_t;
 
 /** The profile in effect. */

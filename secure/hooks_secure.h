@@ -243,8 +243,10 @@ mim_inline void hook_fork_parent(void) {
   sec_fork_parent();
 }
 void sec_keys_fork_child(void);
+void sec_report_fork_child(void);
 mim_inline void hook_fork_child(void) {
   sec_keys_fork_child();
+  sec_report_fork_child();
 }
 
 void sec_keys_thread(hook_thread_t* thread);

@@ -4,6 +4,7 @@
 
 #include "../src/internal.h"
 #include "mimalloc-secure.h"
+#include "trace.h"
 
 // ---- policy.c: profiles and options -> mim_process.hook -------------------------------------------------------------
 void sec_policy_init(void);
@@ -40,13 +41,20 @@ typedef struct sec_report_s {
   size_t block_size;
   size_t request;
   ptrdiff_t offset;          // of the first bad byte, from the end of the request (overflow) or from the block
-  size_t claimed;            // size or alignment a sized free claimed
+  size_t claimed;            // size, alignment or family (family_t) a free claimed
   const char* detail;        // a constant text
+  const char* operation;     // who noticed: "free", "memcpy" ...; a constant text
+  size_t access_size;        // bytes of the access, if the operation has a length
+  const sec_stack_t* allocated;        // guarded blocks: who allocated and who freed it; NULL: not known
+  const sec_stack_t* freed;
+  const sec_registers_t* registers;    // where the trace starts; NULL: at the caller
 } sec_report_t;
 // Reports, then ends the process, or returns when the policy for this fault says to go on.
 void sec_violation(const sec_report_t* report, sec_severity_t severity);
 // Corrupt metadata or an impossible state: always ends the process.
 void sec_fatal(mi_fault_t fault, const void* address, const char* detail) __attribute__((noreturn, cold));
+size_t sec_violation_count(void);
+void sec_report_fork_child(void);
 
 // ---- entry.c: states and the magazine -------------------------------------------------------------------------------
 bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh);

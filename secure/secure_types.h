@@ -60,6 +60,7 @@ typedef struct hook_thread_s {
 } hook_thread_t;
 
 // Per process; sealed after start.
+#define SEC_REPORT_PATH 512
 typedef struct hook_process_s {
   uint8_t root_key[32];
   uint32_t mechanisms;
@@ -69,10 +70,15 @@ typedef struct hook_process_s {
   sec_guard_kind_t guard_kind;
   int profile;                  // mi_profile_t
   int on_violation;             // sec_severity_t: default of every check
+  int fence_severity;           // of overflow and underflow; SEC_OFF: then there is no SEC_FENCE either
   int family_severity;
   int size_severity;
-  int foreign_policy;           // 0 abort, 1 pass to libc's free, 2 ignore
-  uint32_t sample_rate;
+  int memory_severity;          // of memcpy and so on
+  int foreign_policy;           // mi_foreign_t
+  uint32_t sample_rate;         // 0: none
+  size_t quarantine;            // bytes, for each thread
+  int report_form;              // mi_report_form_t
+  char report_path[SEC_REPORT_PATH];
 } hook_process_t;
 
 #endif
