@@ -1,66 +1,50 @@
 #!/usr/bin/env bash
-# install.sh - sourced by the scripts of bench/: installs Debian packages that are missing.
+# install.sh - sourced by the scripts of bench/: how they install what is missing.
 #
-#   need_packages PACKAGE...       all of them or a clear end
-#   want_packages PACKAGE...       those that can be had; the others are named and left out
+#   quiet_need PACKAGE...   all of them, or an end with a message
+#   quiet_want PACKAGE...   those that can be had; the others are named, and the suite leaves out their jobs
 #
-# Works as root, or with sudo for everybody else. Nothing is asked and nothing is started: services of
-# installed packages stay off (a policy is put in the way of their start while apt-get runs).
+# On top of the project's helpers (scripts/lib.sh). Two things are different here: messages go to standard
+# error, because tables go to standard output, and services of installed packages are not started: nothing
+# but what is measured may run. For that a policy stands in the way while apt-get works, unless the machine
+# has one of its own.
+
+# shellcheck source-path=SCRIPTDIR source=../scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
+
+without_services() {
+  local policy=/usr/sbin/policy-rc.d status=0 ours=no
+  if [[ ! -e $policy ]]; then
+    ours=yes
+    printf '#!/bin/sh\nexit 101\n' | lib_as_root tee "$policy" >/dev/null
+    lib_as_root chmod 755 "$policy"
+  fi
+  "$@" >&2 || status=$?
+  if [[ $ours == yes ]]; then lib_as_root rm -f "$policy"; fi
+  return $status
+}
 
 missing_packages() {
   local package
   for package in "$@"; do
-    if [[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true)" != ii* ]]; then
-      printf '%s\n' "$package"
-    fi
+    lib_has_package "$package" || printf '%s\n' "$package"
   done
 }
 
-as_root() {
-  if [[ $EUID -eq 0 ]]; then
-    "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
-  else
-    printf 'bench: packages are missing, and neither root nor sudo is at hand: %s\n' "$*" >&2
-    return 1
-  fi
-}
-
-install_packages() {
-  if [[ -z "${BENCH_APT_UPDATED:-}" ]]; then
-    as_root apt-get update -qq || return 1
-    export BENCH_APT_UPDATED=1
-  fi
-  printf 'bench: installing %s\n' "$*" >&2
-  local policy=/usr/sbin/policy-rc.d status=0
-  if [[ -e $policy ]]; then
-    policy=
-  else
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-    as_root chmod 755 "$policy"
-  fi
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null || status=1
-  if [[ -n $policy ]]; then as_root rm -f "$policy"; fi
-  return $status
-}
-
-need_packages() {
-  local missing
+quiet_need() {
+  local -a missing
   mapfile -t missing < <(missing_packages "$@")
-  if [[ ${#missing[@]} -eq 0 ]]; then return 0; fi
-  if ! install_packages "${missing[@]}"; then
-    printf 'bench: cannot install %s\n' "${missing[*]}" >&2
-    return 1
-  fi
+  if ((${#missing[@]} > 0)); then without_services need_packages "${missing[@]}"; fi
 }
 
-want_packages() {
-  local missing package
+# In subshells, because a package that cannot be had ends the helper's shell.
+quiet_want() {
+  local package
+  local -a missing
   mapfile -t missing < <(missing_packages "$@")
-  if [[ ${#missing[@]} -eq 0 ]]; then return 0; fi
-  if install_packages "${missing[@]}" 2>/dev/null; then return 0; fi
+  if ((${#missing[@]} == 0)); then return 0; fi
+  if (without_services need_packages "${missing[@]}"); then return 0; fi
   for package in "${missing[@]}"; do
-    install_packages "$package" 2>/dev/null || printf 'bench: left out, cannot be installed: %s\n' "$package" >&2
+    (without_services need_packages "$package") || warn "left out, cannot be installed: $package"
   done
 }

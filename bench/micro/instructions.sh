@@ -11,5 +11,5 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source-path=SCRIPTDIR source=../install.sh
 . "$here/../install.sh"
-need_packages gcc libc6-dev python3 valgrind
-BENCH_PROGRAM=instructions.sh exec /usr/bin/python3 "$here/micro.py" instructions "$@"
+quiet_need gcc libc6-dev python3 valgrind
+BENCH_PROGRAM=instructions.sh /usr/bin/python3 -B "$here/micro.py" instructions "$@"
