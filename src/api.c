@@ -162,9 +162,9 @@ size_t mi_malloc_usable_size(const void* p) {
 }
 
 size_t mi_good_size(size_t size) {
-  if (size > MAX_REQUEST - mim_os_page_size() || !mim_process_init()) return size;
-  if (size > MEDIUM_MAX) return align_up(size, mim_os_page_size());
-  return mim_bins[mim_bin_of(size)].room;
+  if (size > MAX_REQUEST - SLICE_SIZE || !mim_process_init()) return size;
+  if (size <= MEDIUM_MAX) return mim_bins[mim_bin_of(size)].room;
+  return align_up(size, HOOK_LARGE_FLUSH ? mim_os_page_size() : SLICE_SIZE);
 }
 
 size_t mi_malloc_good_size(size_t size) {
