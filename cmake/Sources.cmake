@@ -4,12 +4,13 @@
 # Compiled into both products, once for each.
 set(MIM_CORE_SOURCES
   src/alloc.c
-  src/aligned.c
+  src/api.c
+  src/api_heap.c
+  src/api_new.c
   src/arena.c
   src/free.c
   src/heap.c
   src/init.c
-  src/large.c
   src/mail.c
   src/meta.c
   src/options.c
@@ -41,28 +42,18 @@ set(MIM_SECURE_SOURCES
   secure/guard.c
   secure/invalid.c
   secure/keys.c
-  secure/large.c
-  secure/page.c
   secure/policy.c
-  secure/process.c
   secure/report.c
   secure/seal.c
-  secure/shuffle.c
+  secure/trace.c
   secure/wipe.c)
 
 foreach(list MIM_CORE_SOURCES MIM_PLAIN_SOURCES MIM_OVERRIDE_SOURCES MIM_SECURE_SOURCES)
-  set(present "")
-  foreach(file IN LISTS ${list})
-    if(EXISTS "${PROJECT_SOURCE_DIR}/${file}")
-      list(APPEND present "${PROJECT_SOURCE_DIR}/${file}")
-    endif()
-  endforeach()
-  set(${list} "${present}")
+  list(TRANSFORM ${list} PREPEND "${PROJECT_SOURCE_DIR}/")
 endforeach()
-# While the tree is growing: files that nobody has listed yet.
-file(GLOB unlisted CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*.c" "${PROJECT_SOURCE_DIR}/src/*/*.c")
-list(REMOVE_ITEM unlisted ${MIM_CORE_SOURCES} ${MIM_PLAIN_SOURCES} ${MIM_OVERRIDE_SOURCES})
-list(APPEND MIM_CORE_SOURCES ${unlisted})
-file(GLOB unlisted CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/secure/*.c")
-list(REMOVE_ITEM unlisted ${MIM_SECURE_SOURCES})
-list(APPEND MIM_SECURE_SOURCES ${unlisted})
+
+file(GLOB_RECURSE unlisted CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*.c" "${PROJECT_SOURCE_DIR}/secure/*.c")
+list(REMOVE_ITEM unlisted ${MIM_CORE_SOURCES} ${MIM_PLAIN_SOURCES} ${MIM_OVERRIDE_SOURCES} ${MIM_SECURE_SOURCES})
+if(unlisted)
+  message(WARNING "cmake/Sources.cmake does not list, and nothing is built from: ${unlisted}")
+endif()

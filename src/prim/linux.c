@@ -2,10 +2,10 @@
 //
 // Memory is asked for by direct system calls and not through libc's mmap and its kin: those names belong to whoever
 // interposes them (other preloaded libraries, sanitizers), may allocate on their way, and would then come back here.
-// For the same reason nothing here opens a file but mim_os_max_mappings, mim_os_random_device, mim_os_usage and mim_os_numa_nodes: a
-// sandboxed process may be killed for openat(2).
+// For the same reason few functions open files (max_mappings, random_device, usage, numa_nodes, file_open): a sandboxed
+// process may be killed for openat(2).
 //
-// State: one cached page size. Everything else asks the kernel each time; callers keep what they need to keep.
+// State: one cached page size, and what standard error was. Everything else asks the kernel each time; callers keep what they need to keep.
 // Threads: every function may be called by any number of threads at once, before constructors and in signal handlers.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -621,6 +622,139 @@ static void write_gives_up_on_errors(void** state) {
   }
 }
 
+static int stderr_child(void) {
+  struct stat before, after;
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  child_check(null >= 0 && fstat(2, &before) == 0);
+  mim_os_restore_stderr();  // nothing was kept: nothing happens
+  errno = ERRNO_MARK;
+  mim_os_keep_stderr();
+  child_check(errno == ERRNO_MARK);
+  child_check(dup2(null, 2) == 2);
+  mim_os_restore_stderr();  // the program has put something else there
+  struct stat now;
+  child_check(fstat(2, &after) == 0 && fstat(null, &now) == 0);
+  child_check(now.st_ino == after.st_ino && now.st_dev == after.st_dev);
+  close(2);
+  errno = ERRNO_MARK;
+  mim_os_restore_stderr();
+  child_check(errno == ERRNO_MARK);
+  child_check(fstat(2, &after) == 0 && after.st_ino == before.st_ino && after.st_dev == before.st_dev);
+  return 0;
+}
+
+static int stderr_reused_child(void) {
+  mim_os_keep_stderr();
+  for (int fd = 3; fd < 1024; fd++) close(fd);  // as daemons do
+  int ends[2];
+  if (pipe(ends) != 0) return 1;
+  for (int fd = 3; fd < 256; fd++) {
+    if (fd != ends[0] && fd != ends[1]) dup2(ends[1], fd);  // whatever was kept is now something else
+  }
+  close(2);
+  mim_os_restore_stderr();
+  return fcntl(2, F_GETFD) < 0 ? 0 : 1;
+}
+
+static void stderr_comes_back(void** state) {
+  (void)state;
+  passes_in_child(stderr_child);
+  passes_in_child(stderr_reused_child);
+}
+
+static void files_are_opened_with_care(void** state) {
+  (void)state;
+  char directory[] = "/tmp/prim_test.XXXXXX";
+  char path[64], link_path[64], fifo_path[64], buf[16];
+  struct stat facts;
+  int fd;
+  assert_non_null(mkdtemp(directory));
+  snprintf(path, sizeof path, "%s/file", directory);
+  snprintf(link_path, sizeof link_path, "%s/link", directory);
+  snprintf(fifo_path, sizeof fifo_path, "%s/fifo", directory);
+
+  errno = 0;
+  assert_int_equal(mim_os_file_open(path, false), -1);
+  assert_int_equal(errno, ENOENT);
+  for (int i = 0; i < 2; i++) {
+    keeps_errno(fd = mim_os_file_open(path, true));
+    assert_true(fd >= 0);
+    mim_os_write(fd, "line\n", 5);
+    keeps_errno(mim_os_file_close(fd));
+  }
+  assert_int_equal(stat(path, &facts), 0);
+  assert_int_equal(facts.st_size, 10);
+  assert_int_equal(facts.st_mode & 0777, 0600);
+
+  fd = mim_os_file_open(path, false);
+  assert_true(fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
+  size_t got;
+  keeps_errno(got = mim_os_file_read(fd, buf, sizeof buf));
+  assert_int_equal(got, 10);
+  assert_memory_equal(buf, "line\nline\n", 10);
+  assert_int_equal(mim_os_file_read(fd, buf, sizeof buf), 0);
+  mim_os_file_close(fd);
+  keeps_errno(got = mim_os_file_read(fd, buf, sizeof buf));
+  assert_int_equal(got, 0);
+
+  assert_int_equal(symlink(path, link_path), 0);
+  assert_int_equal(mim_os_file_open(link_path, true), -1);
+  assert_int_equal(errno, ELOOP);
+  assert_int_equal(mkfifo(fifo_path, 0600), 0);
+  assert_int_equal(mim_os_file_open(fifo_path, true), -1);  // nobody reads it: does not wait
+  assert_int_equal(errno, ENXIO);
+  unlink(fifo_path);
+  unlink(link_path);
+  unlink(path);
+  rmdir(directory);
+}
+
+static volatile sig_atomic_t signals_seen;
+static void count_signal(int signal) {
+  (void)signal;
+  signals_seen++;
+}
+
+static int signals_child(void) {
+  struct sigaction action = {.sa_handler = count_signal};
+  sigset_t before, after;
+  int ends[2];
+  child_check(sigaction(SIGUSR1, &action, NULL) == 0 && pipe(ends) == 0);
+  close(ends[0]);
+  sigprocmask(SIG_SETMASK, NULL, &before);
+  errno = ERRNO_MARK;
+  os_signals_t saved = mim_os_signals_block();
+  child_check(errno == ERRNO_MARK);
+  raise(SIGUSR1);
+  child_check(signals_seen == 0);
+  mim_os_write(ends[1], "x", 1);  // SIGPIPE would end the process
+  errno = ERRNO_MARK;
+  mim_os_signals_restore(saved);
+  child_check(errno == ERRNO_MARK);
+  child_check(signals_seen == 1);
+  sigprocmask(SIG_SETMASK, NULL, &after);
+  for (int i = 1; i < 32; i++) child_check(sigismember(&before, i) == sigismember(&after, i));
+  return 0;
+}
+
+static int pending_pipe_child(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
+  child_check(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+  raise(SIGPIPE);  // pending before: the program's own, and not to be dropped
+  os_signals_t saved = mim_os_signals_block();
+  mim_os_signals_restore(saved);
+  child_check(sigpending(&set) == 0 && sigismember(&set, SIGPIPE) == 1);
+  return 0;
+}
+
+static void blocked_signals_come_later(void** state) {
+  (void)state;
+  passes_in_child(signals_child);
+  passes_in_child(pending_pipe_child);
+}
+
 static void* own_thread_id(void* arg) {
   *(uint32_t*)arg = mim_os_thread_id();
   return NULL;
@@ -780,6 +914,9 @@ int main(void) {
       cmocka_unit_test(clocks_agree_and_advance),
       cmocka_unit_test(write_is_complete),
       cmocka_unit_test(write_gives_up_on_errors),
+      cmocka_unit_test(stderr_comes_back),
+      cmocka_unit_test(files_are_opened_with_care),
+      cmocka_unit_test(blocked_signals_come_later),
       cmocka_unit_test(ids_are_the_kernels),
       cmocka_unit_test(wake_all_wakes_waiters),
       cmocka_unit_test(wake_one_wakes_one),
