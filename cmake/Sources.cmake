@@ -38,6 +38,7 @@ set(MIM_SECURE_SOURCES
   secure/chacha20.c
   secure/entropy.c
   secure/entry.c
+  secure/fault.c
   secure/fence.c
   secure/guard.c
   secure/invalid.c
@@ -45,6 +46,7 @@ set(MIM_SECURE_SOURCES
   secure/policy.c
   secure/report.c
   secure/seal.c
+  secure/signals.c
   secure/trace.c
   secure/wipe.c)
 

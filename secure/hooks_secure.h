@@ -244,18 +244,24 @@ mim_inline void hook_fork_parent(void) {
 }
 void sec_keys_fork_child(void);
 void sec_report_fork_child(void);
+void sec_fault_fork_child(void);
 mim_inline void hook_fork_child(void) {
   sec_keys_fork_child();
   sec_report_fork_child();
+  sec_fault_fork_child();
 }
 
 void sec_keys_thread(hook_thread_t* thread);
+void sec_fault_thread(hook_thread_t* thread);
 mim_inline void hook_thread_init(tld_t* tld) {
   sec_keys_thread(&tld->hook);
+  sec_fault_thread(&tld->hook);
 }
 
 void sec_memzero(void* p, size_t size);
+void sec_fault_thread_done(hook_thread_t* thread);
 mim_inline void hook_thread_done(tld_t* tld) {
+  sec_fault_thread_done(&tld->hook);
   sec_memzero(&tld->hook, sizeof(tld->hook));
 }
 

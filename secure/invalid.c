@@ -241,7 +241,7 @@ void sec_foreign(const void* p, const char* what) {
                     .fault = page != NULL ? MI_FAULT_INVALID_FREE : MI_FAULT_FOREIGN_FREE,
                     .address = p,
                     .page = page,
-                    .detail = what,
+                    .operation = what,
                 },
                 default_severity());
 }
@@ -252,6 +252,7 @@ void sec_process_init(void) {
   mim_process.hook.os_page = (uint32_t)mim_os_page_size();
   sec_policy_init();
   sec_guard_init();
+  sec_fault_init();
 }
 
 void* sec_region_hint(size_t size) {

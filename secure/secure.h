@@ -56,6 +56,15 @@ void sec_fatal(mi_fault_t fault, const void* address, const char* detail) __attr
 size_t sec_violation_count(void);
 void sec_report_fork_child(void);
 
+// ---- fault.c --------------------------------------------------------------------------------------------------------
+// Installs the handlers, if the policy wants fault reports.
+void sec_fault_init(void);
+void sec_fault_thread(hook_thread_t* thread);
+void sec_fault_thread_done(hook_thread_t* thread);
+void sec_fault_fork_child(void);
+// Fills in fault and block for `report->address`, where an access faulted. False: it is not ours to report.
+bool sec_fault_describe(sec_report_t* report);
+
 // ---- entry.c: states and the magazine -------------------------------------------------------------------------------
 bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh);
 uint16_t* sec_page_done(page_t* page, bool discard, bool* zero);

@@ -57,6 +57,7 @@ typedef struct hook_thread_s {
   uint64_t counter;
   uint32_t pool_used;
   uint32_t epoch;               // fork epoch of the key; a child draws a new one
+  void* signal_stack;           // reservation of the thread's alternate stack (fault.c); NULL: not ours
 } hook_thread_t;
 
 // Per process; sealed after start.
