@@ -29,14 +29,18 @@ static void* reallocate(heap_t* heap, void* p, size_t size, size_t align, size_t
     return NULL;
   }
   size_t old_size = hook_usable(page, p);
-  bool aligned = align <= MIN_ALIGN || (((uintptr_t)p + offset) & (align - 1)) == 0;
-  if (aligned && fits_well(page, size) && hook_resize(page, p, old_size, size, zero)) return p;
+  bool aligned = (((uintptr_t)p + offset) & (align - 1)) == 0;
+  if (aligned && fits_well(page, size)) {
+    // What is cut off may be asked for again: the bytes behind a zeroed block's request are always zero.
+    if (zero && size < old_size) memset((char*)p + size, 0, old_size - size);
+    if (hook_resize(page, p, old_size, size, zero)) return p;
+  }
   family_t fresh = family == FAMILY_ANY ? FAMILY_C : family;
-  void* q = align <= MIN_ALIGN ? mim_heap_alloc(heap, size, fresh, false)
-                               : mim_malloc_aligned(heap, size, align, offset, fresh, false);
+  void* q = align == MIN_ALIGN && offset == 0 ? mim_heap_alloc(heap, size, fresh, false)
+                                              : mim_malloc_aligned(heap, size, align, offset, fresh, false);
   if (mim_unlikely(q == NULL)) return NULL;
   size_t kept = min_size(old_size, size);
-  if (zero && size > kept) memset((char*)q + kept, 0, mim_usable(q) - kept);
+  if (zero) memset((char*)q + kept, 0, mim_usable(q) - kept);
   memcpy(q, p, kept);
   mim_release(p, family);
   return q;
