@@ -223,6 +223,14 @@ void check_resize(resize_t* resize, make_t* make, size_t alignment, int flags) {
     p = resize_step(resize, p, jumps[i][0], jumps[i][1], alignment, flags, 3);
     release(p);
   }
+  // Cut off and grown again, in place if it may be.
+  for (size_t size = 16; size < 300000 && (flags & ZEROED); size = size * 2 + 8) {
+    p = make(size);
+    fill(p, size, 4);
+    p = resize(p, size - size / 4);
+    p = resize_step(resize, p, size - size / 4, size, alignment, flags, 5);
+    release(p);
+  }
   check_resize_fails(resize, make, flags);
   context("resizing to 0");
   p = make(100);
