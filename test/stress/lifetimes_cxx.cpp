@@ -123,6 +123,14 @@ static void impossible() {
   void* volatile p = ::operator new(huge, std::nothrow);
   require(p == nullptr, "nothrow new of half the address space succeeded");
   bool thrown = false;
+  try { // more than any object may have: whether a handler is asked first is up to the library
+    p = ::operator new(huge);
+  } catch (const std::bad_alloc&) {
+    thrown = true;
+  }
+  require(thrown, "new of half the address space did not throw");
+  thrown = false;
+  huge = SIZE_MAX / 8; // not impossible in itself, there is only not that much: the handler must be asked
   std::set_new_handler([] {
     if (++handler_calls == 3) std::set_new_handler(nullptr);
   });
@@ -131,7 +139,7 @@ static void impossible() {
   } catch (const std::bad_alloc&) {
     thrown = true;
   }
-  require(thrown && handler_calls == 3, "new of half the address space did not call its handler and throw");
+  require(thrown && handler_calls == 3, "new of an eighth of the address space did not call its handler and throw");
 }
 
 static std::size_t throw_deep(std::size_t depth) {
