@@ -1,4 +1,5 @@
-// ChaCha20 (RFC 8439, section 2.3) in portable C: the keystream of builds without libsodium (MIM_ENTROPY_GETRANDOM).
+// ChaCha20 (RFC 8439, section 2.3) in portable C: the keystream of builds without libsodium (MIM_ENTROPY_GETRANDOM). In
+// other builds nothing calls it but a test, which compares the two.
 //
 //   state   0..3 constants | 4..11 key | 12, 13 counter of blocks, from 0 | 14, 15 nonce
 //
@@ -6,8 +7,6 @@
 // an RFC 8439 nonce it gives the same blocks, which is how the test vectors apply. No tables, no branches on secrets:
 // constant time. Thread rule: no state.
 #include "secure.h"
-
-#ifdef MIM_ENTROPY_GETRANDOM
 
 #define ROUNDS 20
 
@@ -48,7 +47,7 @@ static void block(uint8_t out[64], const uint32_t input[16]) {
   sec_memzero(s, sizeof(s));
 }
 
-void sec_chacha20(uint8_t* out, size_t size, uint64_t nonce, const uint8_t key[32]) {
+void sec_chacha20_portable(uint8_t* out, size_t size, uint64_t nonce, const uint8_t key[32]) {
   uint32_t input[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};  // "expand 32-byte k"
   for (unsigned i = 0; i < 8; i++) input[4 + i] = load_32(key + 4 * i);
   input[14] = (uint32_t)nonce;
@@ -62,7 +61,3 @@ void sec_chacha20(uint8_t* out, size_t size, uint64_t nonce, const uint8_t key[3
   sec_memzero(bytes, sizeof(bytes));
   sec_memzero(input, sizeof(input));
 }
-
-#else
-typedef int chacha20_is_libsodiums_t;  // a file must not be empty
-#endif

@@ -79,6 +79,10 @@ void sec_chacha20(uint8_t* out, size_t size, uint64_t nonce, const uint8_t key[3
 
 #else
 
+void sec_chacha20(uint8_t* out, size_t size, uint64_t nonce, const uint8_t key[32]) {
+  sec_chacha20_portable(out, size, nonce, key);
+}
+
 static void draw(uint8_t key[32]) {
   if (mim_os_random(key, 32) == 0 || mim_os_random_device(key, 32) == 0) return;
   sec_fatal(MI_FAULT_NO_ENTROPY, NULL, "neither getrandom nor /dev/urandom gives random bytes");

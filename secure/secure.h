@@ -17,6 +17,8 @@ bool sec_entropy_root(uint8_t key[32]);
 bool sec_entropy_fresh(uint8_t key[32]);
 // ChaCha20 keystream (RFC 8439 block function, 64-bit nonce): out = size bytes under key and nonce.
 void sec_chacha20(uint8_t* out, size_t size, uint64_t nonce, const uint8_t key[32]);
+// The same in portable C (chacha20.c).
+void sec_chacha20_portable(uint8_t* out, size_t size, uint64_t nonce, const uint8_t key[32]);
 void sec_memzero(void* p, size_t size);
 
 // ---- keys.c: everything random that is not the root seed ------------------------------------------------------------
