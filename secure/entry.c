@@ -25,7 +25,7 @@ bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
   const hook_process_t* policy = &mim_process.hook;
   page->hook.entries = side + MAGAZINE_ROOM;
   page->hook.key = sec_random64(&tld->hook);
-  page->hook.fence = fence_key(sec_random64(&tld->hook));
+  page->hook.fence = sec_random64(&tld->hook) | 1;
   bool wipe = (policy->mechanisms & SEC_WIPE) && page->block_size != 0 && page->block_size <= policy->wipe_limit;
   if (page->origin % MIN_ALIGN != 0) wipe = false;  // aligned at an odd offset: the stores would fault
   if ((policy->mechanisms & SEC_FENCE) && page->block_size != 0) {

@@ -8,7 +8,7 @@ void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t s
   uint8_t* block = page_block(page, index);
   size_t request = block_size - slack;
   size_t width = min_size(slack, FENCE_SIZE);
-  fence_bytes_t wanted = fence_pattern(page);
+  fence_bytes_t wanted = fence_pattern(page, index);
   size_t bad = 0;
   while (bad + 1 < width && block[request + bad] == wanted[FENCE_SIZE - width + bad]) bad++;
   if (slack > FENCE_SIZE && block[request + bad] == wanted[bad]) bad = slack - 1;  // so it is the last byte
@@ -22,7 +22,7 @@ void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t s
                     .request = request,
                     .offset = (ptrdiff_t)bad,
                 },
-                (sec_severity_t)mim_process.hook.on_violation);
+                (sec_severity_t)mim_process.hook.fence_severity);
 }
 
 void sec_fence_before_broken(page_t* page, uintptr_t index) {
@@ -38,5 +38,5 @@ void sec_fence_before_broken(page_t* page, uintptr_t index) {
                     .request = state_is_live(state) ? page->block_size - (state & STATE_SLACK_MASK) : 0,
                     .offset = -1,
                 },
-                (sec_severity_t)mim_process.hook.on_violation);
+                (sec_severity_t)mim_process.hook.fence_severity);
 }

@@ -72,9 +72,9 @@ mim_inline void* hook_hand_out(page_t* page, uintptr_t index, size_t size, famil
   __atomic_store_n(state, (uint16_t)(state_live(family, slack) ^ key), __ATOMIC_RELAXED);
   if (flags & PAGE_FENCE) {
     if (mim_likely(slack - 1 < FENCE_SIZE)) {
-      fence_set_short(page, p + block_size - FENCE_SIZE, slack);
+      fence_set_short(page, index, p + block_size - FENCE_SIZE, slack);
     } else if (slack != 0) {
-      fence_set(page, p + block_size, slack);
+      fence_set(page, index, p + block_size, slack);
     }
   }
   return p;
@@ -97,9 +97,9 @@ mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
   if (flags & PAGE_FENCE) {
     size_t slack = state & STATE_SLACK_MASK;
     if (mim_likely(slack - 1 < FENCE_SIZE)) {
-      if (mim_unlikely(!fence_holds_short(page, (uint8_t*)p + block_size - FENCE_SIZE, slack))) return 0;
+      if (mim_unlikely(!fence_holds_short(page, place.index, (uint8_t*)p + block_size - FENCE_SIZE, slack))) return 0;
     } else if (slack != 0) {
-      if (mim_unlikely(!fence_holds(page, (uint8_t*)p + block_size, slack))) return 0;
+      if (mim_unlikely(!fence_holds(page, place.index, (uint8_t*)p + block_size, slack))) return 0;
     }
     if ((flags & PAGE_DENSE) && place.index > 1 && mim_unlikely(!fence_holds_before(page, place.index, p))) return 0;
   }

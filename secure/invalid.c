@@ -81,7 +81,7 @@ static bool check(page_t* page, const void* p, family_t family, place_t* place, 
 static void take_apart(page_t* page, uintptr_t index, uint8_t* p, uint16_t state) {
   size_t slack = state & STATE_SLACK_MASK;
   size_t block_size = page->block_size;
-  if ((page->flags & PAGE_FENCE) && slack != 0 && mim_unlikely(!fence_holds(page, p + block_size, slack))) {
+  if ((page->flags & PAGE_FENCE) && slack != 0 && mim_unlikely(!fence_holds(page, index, p + block_size, slack))) {
     sec_fence_broken(page, index, block_size, slack);
   }
   if (page->flags & PAGE_WIPE) memset(p, 0, block_size);
@@ -97,8 +97,8 @@ static void look_before(page_t* page, uintptr_t index, const uint8_t* p) {
   uint8_t found = __atomic_load_n(p - 1, __ATOMIC_RELAXED);
   atomic_thread_fence(memory_order_acquire);
   bool mailed = state == STATE_MAILED || (state_is_live(state) && state_get(page, index - 1) == STATE_MAILED);
-  if (mailed && (found == 0 || found == fence_last(page))) return;
-  if (state_is_live(state) && found == fence_last(page)) return;
+  if (mailed && (found == 0 || found == fence_last(page, index - 1))) return;
+  if (state_is_live(state) && found == fence_last(page, index - 1)) return;
   if (state == STATE_HELD) return;  // left as a violation left it
   sec_fence_before_broken(page, index);
 }
@@ -162,7 +162,7 @@ bool sec_check_live(page_t* page, const void* p, family_t family) {
   size_t usable = usable_size(page);
   size_t slack = usable - request_of(page, state);
   bool fenced = (page->flags & PAGE_FENCE) || ((page->flags & PAGE_LARGE) && (mim_process.hook.mechanisms & SEC_FENCE));
-  if (fenced && slack != 0 && mim_unlikely(!fence_holds(page, (const uint8_t*)p + usable, slack))) {
+  if (fenced && slack != 0 && mim_unlikely(!fence_holds(page, place.index, (const uint8_t*)p + usable, slack))) {
     sec_fence_broken(page, place.index, usable, slack);
   }
   return true;
@@ -196,7 +196,7 @@ bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool ze
     state_set(page, place.index, state_live(family, slack));
   }
   bool fenced = (page->flags & PAGE_FENCE) || (large && (mim_process.hook.mechanisms & SEC_FENCE));
-  if (fenced && slack != 0) fence_reset(page, bytes + usable, slack);
+  if (fenced && slack != 0) fence_reset(page, place.index, bytes + usable, slack);
   return true;
 }
 
@@ -205,19 +205,19 @@ bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool ze
 void sec_large_out(page_t* page, tld_t* tld, size_t size, family_t family) {
   page->hook.entries = page->own_entry;
   page->hook.key = sec_random64(&tld->hook);
-  page->hook.fence = fence_key(sec_random64(&tld->hook));
+  page->hook.fence = sec_random64(&tld->hook) | 1;
   state_set(page, 0, STATE_NEVER);
   state_set(page, 1, state_live(family, 0));
   size_t slack = page->large_size - size;
   if ((mim_process.hook.mechanisms & SEC_FENCE) && slack != 0) {
-    fence_reset(page, (uint8_t*)start_of(page, 1) + page->large_size, slack);
+    fence_reset(page, 1, (uint8_t*)start_of(page, 1) + page->large_size, slack);
   }
 }
 
 void sec_large_back(page_t* page) {
   size_t slack = page->large_size - page->large_request;
   const uint8_t* end = (const uint8_t*)start_of(page, 1) + page->large_size;
-  if ((mim_process.hook.mechanisms & SEC_FENCE) && slack != 0 && !fence_holds(page, end, slack)) {
+  if ((mim_process.hook.mechanisms & SEC_FENCE) && slack != 0 && !fence_holds(page, 1, end, slack)) {
     sec_fence_broken(page, 1, page->large_size, slack);
   }
 }
