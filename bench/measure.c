@@ -112,9 +112,8 @@ typedef struct outcome_s {
 } outcome_t;
 
 /* Waits for the command with one eye on the clock; a termination signal ends it and then us. */
-static outcome_t watch(const options_t* o, pid_t pid, const sigset_t* mask) {
+static outcome_t watch(const options_t* o, pid_t pid, double begin, const sigset_t* mask) {
   outcome_t result = { 0 };
-  double begin = seconds_now();
   double limit = o->seconds > 0 ? begin + (double)o->seconds : 1e18;
   for (;;) {
     double wait = limit - seconds_now();
@@ -189,11 +188,12 @@ int main(int argc, char** argv) {
   sigaddset(&mask, SIGINT);
   sigaddset(&mask, SIGHUP);
   sigprocmask(SIG_BLOCK, &mask, NULL);
+  double begin = seconds_now();    // before the command can have begun
   pid_t pid = fork();
   if (pid < 0) fail("cannot start", o.command[0]);
   if (pid == 0) start(&o, &mask);
   setpgid(pid, pid);
-  outcome_t outcome = watch(&o, pid, &mask);
+  outcome_t outcome = watch(&o, pid, begin, &mask);
   report(&o, &outcome);
   return 0;
 }

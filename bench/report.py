@@ -217,7 +217,7 @@ def plot_bars(results, jobs, metric, title, target):
               'set output "%s"' % target, 'set title "%s, ratio to %s (less is better; cut off at %.1f)"'
               % (title, results.base, limit),
               "set style data histograms", "set style histogram clustered gap 1.5", "set style fill solid noborder",
-              "set boxwidth 1.0", "set yrange [0:%.1f]" % limit, "set grid ytics lc rgb '#dddddd'", "set ytics 0.25",
+              "set boxwidth 1.0", "set yrange [0:%.1f]" % limit, "set grid ytics lc rgb '#dddddd'", "set ytics 0.25 nomirror",
               "set xtics rotate by -35 nomirror scale 0", "set key outside right top vertical", "set border 3",
               "set arrow from graph 0, first 1 to graph 1, first 1 nohead lc rgb '#444444' dt 2 front"]
     plots = ["$data using %d%s title '%s' lc rgb '%s'" % (i + 2, ":xtic(1)" if i == 0 else "", name, colour(name, i))
