@@ -85,7 +85,7 @@ void* mim_fail(int error, size_t size) {
     mim_error(EOVERFLOW, "size of the request is too large: %zu bytes", size);
     error = ENOMEM;
   } else if (error == EINVAL) {
-    mim_error(EINVAL, "alignment is not a power of two: %zu", size);
+    mim_error(EINVAL, "not a valid alignment or argument: %zu", size);
   }
   errno = error;
   return NULL;
