@@ -28,7 +28,7 @@
 
 #include <cmocka.h>
 
-#define CHILD_TEXT 65536
+#define CHILD_TEXT (1 << 20)
 
 typedef struct child_s {
   int status;             // of wait
