@@ -5,9 +5,10 @@
  * Linux allows a process 65,530 mappings (vm.max_map_count), and programs with large heaps have died of
  * allocators that cut their heap into more. This fills the given amount with blocks of 16 to 1,000 bytes,
  * writing to each, then frees a random half of them, then three quarters of stretches of the rest, so that
- * memory goes back to the system in many places, then all; it prints the number of mappings and the
- * resident memory after each step and a third of a second with some calls. Blocks are chained through their first word: the program needs no
- * memory of its own. Out of memory is reported with the step and the amount, and ends it with status 1.
+ * memory goes back to the system in many places, then all. After each step, a third of a second and a few
+ * thousand calls later, it prints the number of mappings and the resident memory. Blocks are chained
+ * through their first word: the program needs no memory of its own. Out of memory is reported with the
+ * amount that was filled, and ends it with status 1.
  */
 #include "workloads/common.h"
 #include <fcntl.h>

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -91,6 +92,7 @@ static void redirect(const char* path, int flags, int target) {
 
 static void start(const options_t* o, const sigset_t* mask) {
   setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);    // should measure itself be killed
   sigprocmask(SIG_UNBLOCK, mask, NULL);
   struct rlimit no_core = { 0, 0 };
   setrlimit(RLIMIT_CORE, &no_core);

@@ -203,9 +203,11 @@ def colour(name, index):
 
 
 def plot_bars(results, jobs, metric, title, target):
-    """Clustered bars of ratios, as a gnuplot script with its data inside."""
+    """Clustered bars of ratios, as a gnuplot script with its data inside; None when there is no ratio."""
     limit = 2.6
-    names = [name for name in results.names if name != results.base]
+    names = [name for name in results.names if name != results.base and results.mean(jobs, name, metric)[0] is not None]
+    if not names:
+        return None
     lines = ["$data << EOD"]
     for job in jobs:
         ratios = [results.ratio(job.name, name, metric) if results.trouble(job.name, name) is None else None
@@ -246,7 +248,10 @@ def plot_overview(results, target):
 
 
 def write_plots(results, directory):
-    """SVGs by gnuplot; returns what went wrong, if anything did."""
+    """SVGs by gnuplot, in place of those of an earlier run; returns what went wrong, if anything did."""
+    for name in os.listdir(directory):
+        if name.endswith(".svg"):
+            os.unlink(os.path.join(directory, name))
     scripts = []
     for group, title in (("program", "programs"), ("workload", "workloads")):
         jobs = [job for job in results.jobs if job.group == group]
@@ -255,8 +260,8 @@ def write_plots(results, directory):
                                      os.path.join(directory, "time-%s.svg" % title)))
             scripts.append(plot_bars(results, jobs, "rss_kib", "Peak memory, " + title,
                                      os.path.join(directory, "memory-%s.svg" % title)))
-    overview = plot_overview(results, os.path.join(directory, "overview.svg"))
-    for script in scripts + ([overview] if overview else []):
+    scripts.append(plot_overview(results, os.path.join(directory, "overview.svg")))
+    for script in (script for script in scripts if script is not None):
         done = subprocess.run(["gnuplot"], input=script, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             return done.stderr.strip()

@@ -49,7 +49,8 @@ def parse_arguments():
     parser.add_argument("--threads", type=positive(int), help="threads of threaded workloads (default: processors)")
     parser.add_argument("--timeout", type=positive(int), help="seconds for one run (default 120)")
     parser.add_argument("--quick", action="store_true", help="everything, small, in under three minutes")
-    parser.add_argument("--out", help="directory for results (default bench/results, with --quick .../quick)")
+    parser.add_argument("--out", help="directory for results (default bench/results; bench/results/quick or .../partial where the "
+                             "measurement is not the whole one)")
     parser.add_argument("--list", action="store_true", help="show jobs and allocators, measure nothing")
     parser.add_argument("--packages", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_intermixed_args()
@@ -58,8 +59,8 @@ def parse_arguments():
     args.scale = args.scale or (QUICK_SCALE if args.quick else 1.0)
     args.threads = args.threads or os.cpu_count() or 1
     args.timeout = args.timeout or (QUICK_TIMEOUT if args.quick else 120)
-    results = os.path.join(HERE, "results")
-    args.out = os.path.abspath(args.out or (os.path.join(results, "quick") if args.quick else results))
+    place = "quick" if args.quick else "partial" if args.only or args.scale != 1.0 else ""
+    args.out = os.path.abspath(args.out or os.path.join(HERE, "results", place))
     return args
 
 

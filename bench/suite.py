@@ -278,7 +278,7 @@ JOBS = [
     Redis(),
     OnFile("sqlite", "sqlite3 on a script, in memory", ["sqlite3"], ["sqlite3"], fixtures.sql,
            ["sqlite3", ":memory:"], ".sql", stdin=True),
-    Script("python", "python3 with PYTHONMALLOC=malloc", ["python3"], ["/usr/bin/python3"], "mix.py", ["-I"],
+    Script("python", "python3 with PYTHONMALLOC=malloc", ["python3"], ["/usr/bin/python3"], "mix.py", ["-s"],
            {"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"}),
     OnFile("gcc", "gcc -O2 on a generated file", ["gcc"], ["gcc"], fixtures.c_file,
            ["gcc", "-O2", "-S", "-o", "{scratch}/out.s", "{file}"], ".c", output="{scratch}/out.s"),
