@@ -47,6 +47,15 @@ const char* mi_profile_name(void) {
   return "none";
 }
 
+const char* mi_fault_name(mi_fault_t fault) {
+#define FAULT(enumerator, name, text) [MI_FAULT_##enumerator] = name,
+  static const char* const names[] = {
+#include "faults.def"
+  };
+#undef FAULT
+  return (unsigned)fault < MI_FAULT_COUNT ? names[fault] : "unknown";
+}
+
 void mi_register_violation(mi_violation_fun* fun, void* arg) {
   (void)fun;
   (void)arg;
