@@ -71,10 +71,6 @@ static void bit_set(uint64_t* words, size_t i, bool value) {
   words[i / 64] = value ? words[i / 64] | mask : words[i / 64] & ~mask;
 }
 
-static size_t slice_index(const uint8_t* start) {
-  return ((uintptr_t)start - mim_process.region) % SEGMENT_SIZE / SLICE_SIZE;
-}
-
 void sec_guard_segment(hook_segment_t* guards, uint8_t* start) {
   size_t last = SEGMENT_SLICES - 1;
   if (install(start + last * SLICE_SIZE, SLICE_SIZE, true)) bit_set(guards->all, last, true);
@@ -100,10 +96,10 @@ static void clear_guards(hook_segment_t* guards, uint8_t* base, size_t first, si
   }
 }
 
-void sec_guard_span_out(hook_segment_t* guards, uint8_t* start, size_t slices, size_t used) {
+void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used) {
   size_t size = slices * SLICE_SIZE;
-  size_t first = slice_index(start), last = first + slices - 1;
-  uint8_t* base = start - first * SLICE_SIZE;
+  size_t last = first + slices - 1;
+  uint8_t* start = base + first * SLICE_SIZE;
   size_t os_page = mim_process.hook.os_page;
   bool tail_only = used < size && size - used == os_page;
   clear_guards(guards, base, first, slices, tail_only ? last : SIZE_MAX);
@@ -119,15 +115,15 @@ void sec_guard_span_out(hook_segment_t* guards, uint8_t* start, size_t slices, s
   }
 }
 
-bool sec_guard_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, span_kind_t kind) {
+bool sec_guard_span_back(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, span_kind_t kind) {
   if (kind == SPAN_BLOCKS) return false;
+  uint8_t* start = base + first * SLICE_SIZE;
   bool sealed = false;
   if (kind == SPAN_LARGE) {
     if (!(mim_process.hook.mechanisms & SEC_LARGE_SEAL)) return false;
     sealed = install(start, slices * SLICE_SIZE, true);
     if (!sealed) return mim_os_purge(start, slices * SLICE_SIZE);
   }
-  size_t first = slice_index(start);
   for (size_t i = first; i < first + slices; i++) bit_set(guards->all, i, true);
   return sealed;
 }

@@ -202,14 +202,14 @@ mim_inline void hook_segment_init(hook_segment_t* guards, uint8_t* start) {
   sec_guard_segment(guards, start);
 }
 
-void sec_guard_span_out(hook_segment_t* guards, uint8_t* start, size_t slices, size_t used);
-mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* start, size_t slices, size_t used) {
-  sec_guard_span_out(guards, start, slices, used);
+void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used);
+mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used) {
+  sec_guard_span_out(guards, base, first, slices, used);
 }
 
-bool sec_guard_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, span_kind_t kind);
-mim_inline bool hook_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, span_kind_t kind) {
-  return sec_guard_span_back(guards, start, slices, kind);
+bool sec_guard_span_back(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, span_kind_t kind);
+mim_inline bool hook_span_back(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, span_kind_t kind) {
+  return sec_guard_span_back(guards, base, first, slices, kind);
 }
 
 void* sec_region_hint(size_t size);

@@ -45,14 +45,14 @@ mim_inline void mim_release(void* p, family_t family) {
 
 // With what the program claims about the block: SIZE_UNKNOWN and alignment 0 claim nothing.
 mim_inline void mim_release_sized(void* p, size_t size, size_t align, family_t family) {
-  page_t* page = mim_page_of(p);
+  page_t* page = mim_page_find(p);
   if (mim_likely(page != NULL) && !hook_check_claim(page, p, size, align)) return;
   mim_release(p, family);
 }
 
 // Usable bytes of a block; 0 for NULL and for what is no block.
 mim_inline size_t mim_usable(const void* p) {
-  page_t* page = mim_page_of(p);
+  page_t* page = mim_page_find(p);
   if (mim_likely(page != NULL)) return hook_usable(page, p);
   if (p != NULL) hook_foreign(p, "malloc_usable_size");
   return 0;

@@ -20,6 +20,7 @@ static void free_remote(tld_t* me, page_t* page, tld_t* owner, void* p, family_t
 
 void mim_free_slow(page_t* page, void* p, family_t family) {
   if (p == NULL) return;
+  if (page == NULL) page = mim_page_of_extra(p);
   if (mim_unlikely(page == NULL || page->reciprocal == 0)) {
     hook_foreign(p, "free");
     return;
@@ -46,7 +47,7 @@ void mim_free_slow(page_t* page, void* p, family_t family) {
 }
 
 void mim_free_delivered(tld_t* me, void* p) {
-  page_t* page = mim_page_of(p);
+  page_t* page = mim_page_find(p);
   for (;;) {
     tld_t* owner = mim_page_owner(page);
     if (owner != NULL && owner != me) {

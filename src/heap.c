@@ -212,6 +212,11 @@ size_t mim_abandoned_count(void) {
   return count;
 }
 
+// The subprocess in whose list an abandoned page is. The caller owns it.
+mi_subproc_id_t mim_heap_subproc(const page_t* page) {
+  return subprocs[page->retire_age];
+}
+
 // ---- subprocesses ---------------------------------------------------------------------------------------------------
 
 mi_subproc_id_t mi_subproc_main(void) {
@@ -421,10 +426,19 @@ mi_heap_t* mi_heap_set_default(mi_heap_t* heap) {
 }
 
 void mi_heap_collect(mi_heap_t* heap, bool force) {
-  if (heap != NULL && heap->tld == mim_tls.tld) mim_heap_collect(heap, force);
+  if (heap == NULL || heap->tld != mim_tls.tld) return;
+  mim_deferred_free(heap, force);
+  mim_heap_collect(heap, force);
 }
 
 void mi_collect(bool force) {
   heap_t* heap = mim_thread_heap();
-  if (heap != NULL) mim_heap_collect(heap->tld->backing, force);
+  if (heap == NULL) return;
+  mim_deferred_free(heap, force);
+  for (heap_t* each = heap->tld->heaps; each != NULL; each = each->next) mim_heap_collect(each, force);
+  mim_thread_return(heap);
+}
+
+void mi_thread_set_in_threadpool(void) {
+  // Pages of a thread are given up when it ends, and not before, whether it belongs to a pool or not.
 }

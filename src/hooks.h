@@ -260,19 +260,21 @@ mim_inline void hook_segment_init(hook_segment_t* guards, uint8_t* start) {
   (void)start;
 }
 
-// Slices of a span that will hold a page were allocated: remove guards left inside, set the guard behind `used` bytes.
-// Called for each segment's part of a span.
-mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* start, size_t slices, size_t used) {
+// Slices [first, first + slices) of the segment at `base` will hold a page: remove guards left inside, set the guard
+// behind `used` bytes. Called for each segment's part of a span.
+mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used) {
   (void)guards;
-  (void)start;
+  (void)base;
+  (void)first;
   (void)slices;
   (void)used;
 }
 
 // Slices of a span come back. Returns true when its contents are gone (made inaccessible): it reads as zero later.
-mim_inline bool hook_span_back(hook_segment_t* guards, uint8_t* start, size_t slices, span_kind_t kind) {
+mim_inline bool hook_span_back(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, span_kind_t kind) {
   (void)guards;
-  (void)start;
+  (void)base;
+  (void)first;
   (void)slices;
   (void)kind;
   return false;

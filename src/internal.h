@@ -64,6 +64,7 @@ bool mim_region_reserve(void);
 
 typedef struct span_s {
   uint8_t* start;   // NULL: out of memory
+  size_t slice;     // number of the first, and of its slot
   size_t slices;
   bool zero;        // reads as zero throughout
   bool fresh;       // not touched since the OS gave it
@@ -73,11 +74,14 @@ typedef struct span_s {
 // `used` bytes will be used. Only from `arena`, unless that is 0.
 span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena);
 // `zero`: the whole span reads as zero.
-void mim_region_free(uint8_t* start, size_t slices, bool zero, span_kind_t kind);
+void mim_region_free(size_t slice, size_t slices, bool zero, span_kind_t kind);
 // Takes whole segments into use for an arena, opened at once or on demand. Its `start` is NULL when out of memory.
-span_t mim_region_reserve_arena(size_t size, size_t align, int arena, bool exclusive, bool open);
-// These segments must not be given back to the OS: huge OS pages.
-void mim_region_pin(uint8_t* start, size_t size);
+span_t mim_region_reserve_arena(size_t size, int arena, bool exclusive, bool open);
+// Memory of the program's, outside of the region, is used as well. Returns how much of it, from the start.
+size_t mim_region_hand_in(uint8_t* start, size_t size, bool zero, bool pinned, int arena, bool exclusive);
+// The page of an address in such memory; NULL when it is in none.
+page_t* mim_page_of_extra(const void* p);
+uint8_t* mim_region_extra_start(size_t slice);
 // Gives free memory back to the OS: what has been free for the purge delay, or all with `force`. True when any was.
 bool mim_region_purge(bool force);
 extern lock_t mim_region_lock;
@@ -86,8 +90,9 @@ typedef struct region_info_s {
   size_t reserved, committed, committed_peak, purged_total, purge_calls, open_calls, segments, opened;
 } region_info_t;
 void mim_region_info(region_info_t* info);
-// Slices of the segments in use.
+// For walks: one past the last slice in use, and the slice after one.
 size_t mim_region_slices(void);
+size_t mim_region_slice_next(size_t slice);
 
 // ---- sizeclass.c ----------------------------------------------------------------------------------------------------
 
@@ -140,6 +145,7 @@ void mim_heap_collect(heap_t* heap, bool force);
 bool mim_heap_is_valid(const heap_t* heap);
 extern lock_t mim_abandoned_lock;
 size_t mim_abandoned_count(void);
+mi_subproc_id_t mim_heap_subproc(const page_t* page);
 
 // ---- alloc.c --------------------------------------------------------------------------------------------------------
 
@@ -254,6 +260,12 @@ mim_inline page_t* mim_page_of(const void* p) {
   return page;
 }
 
+// The same for any address that may be a block, also in memory that the program handed in.
+mim_inline page_t* mim_page_find(const void* p) {
+  page_t* page = mim_page_of(p);
+  return mim_likely(page != NULL) ? page : mim_page_of_extra(p);
+}
+
 // The thread that owns a page; NULL: nobody.
 mim_inline tld_t* mim_page_owner(const page_t* page) {
   uintptr_t owner = (uintptr_t)atomic_load_explicit(&((page_t*)page)->owner, memory_order_acquire);
@@ -278,6 +290,7 @@ mim_inline void mim_free_checked(page_t* page, uintptr_t ref) {
 
 mim_inline uint8_t* mim_page_start(const page_t* page) {  // of the slices
   size_t slice = (size_t)(page - mim_process.slots);
+  if (mim_unlikely(slice >= mim_process.region_size >> SLICE_SHIFT)) return mim_region_extra_start(slice);
   return (uint8_t*)(mim_process.region + (slice << SLICE_SHIFT));
 }
 

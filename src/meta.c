@@ -21,7 +21,6 @@ typedef struct free_item_s {
 
 static struct {
   uint8_t* segments;
-  size_t segments_size, segments_open;
   uint8_t* heap;
   size_t heap_size, heap_open, heap_used;
   size_t committed;
@@ -29,8 +28,9 @@ static struct {
 } meta;
 
 bool mim_meta_reserve(size_t region_size) {
-  size_t slots = align_up((region_size >> SLICE_SHIFT) << SLOT_SHIFT, SLICE_SIZE);
-  size_t segments = align_up((region_size >> SEGMENT_SHIFT) * MIM_SEGMENT_BYTES, SLICE_SIZE);
+  size_t count = (region_size >> SEGMENT_SHIFT) + MIM_EXTRA_SEGMENTS;
+  size_t slots = align_up(count * SEGMENT_SLICES << SLOT_SHIFT, SLICE_SIZE);
+  size_t segments = align_up(count * MIM_SEGMENT_BYTES, SLICE_SIZE);
   size_t heap = align_up(region_size / 16 + 16 * MIB, SLICE_SIZE);
   size_t size = slots + segments + heap + 2 * META_GUARD;
   uint8_t* start = mim_os_reserve(size, SLICE_SIZE, hook_region_hint(size));
@@ -43,7 +43,6 @@ bool mim_meta_reserve(size_t region_size) {
   mim_process.meta_size = size;
   mim_process.slots = (page_t*)(start + META_GUARD);
   meta.segments = start + META_GUARD + slots;
-  meta.segments_size = segments;
   meta.heap = meta.segments + segments;
   meta.heap_size = heap;
   return true;
@@ -60,11 +59,8 @@ bool mim_meta_open_slots(size_t segment) {
   size_t bytes = SEGMENT_SLICES << SLOT_SHIFT;
   lock_acquire(&mim_meta_lock);
   bool ok = commit((uint8_t*)mim_process.slots + segment * bytes, bytes);
-  size_t needed = (segment + 1) * MIM_SEGMENT_BYTES;
-  if (ok && needed > meta.segments_open) {
-    ok = commit(meta.segments + meta.segments_open, META_STEP);
-    if (ok) meta.segments_open += META_STEP;
-  }
+  uint8_t* entry = meta.segments + align_down(segment * MIM_SEGMENT_BYTES, META_STEP);
+  if (ok && segment * MIM_SEGMENT_BYTES % META_STEP == 0) ok = commit(entry, META_STEP);
   lock_release(&mim_meta_lock);
   return ok;
 }

@@ -7,6 +7,9 @@
 
 #define MIM_SEGMENT_BYTES ((size_t)512)
 
+// Segments of memory that the program hands in: 32 GiB in all.
+#define MIM_EXTRA_SEGMENTS ((size_t)1024)
+
 void* mim_meta_segments(void);
 
 #endif

@@ -4,10 +4,6 @@
 // Ticks of the generic path that an empty page is kept for.
 #define RETIRE_AGE 16
 
-static page_t* slot_of(const uint8_t* start) {
-  return &mim_process.slots[((uintptr_t)start - mim_process.region) >> SLICE_SHIFT];
-}
-
 static size_t page_bytes(const page_t* page) {
   return (size_t)page->slices << SLICE_SHIFT;
 }
@@ -15,7 +11,7 @@ static size_t page_bytes(const page_t* page) {
 // Claims the slots of a span for a page owned by the heap's thread. Publishing the slots is safe in any order: nobody
 // has an address in the page before this returns.
 static page_t* page_claim(heap_t* heap, const span_t* span, size_t bin) {
-  page_t* page = slot_of(span->start);
+  page_t* page = &mim_process.slots[span->slice];
   for (size_t i = 1; i < span->slices; i++) {
     page[i].back = i << SLOT_SHIFT;
   }
@@ -45,7 +41,7 @@ static page_t* page_make(heap_t* heap, size_t bin, const bin_t* shape, size_t fi
   if (side_bytes > 0) {
     side = mim_meta_alloc(side_bytes);
     if (side == NULL) {
-      mim_region_free(span.start, span.slices, span.zero, SPAN_BLOCKS);
+      mim_region_free(span.slice, span.slices, span.zero, SPAN_BLOCKS);
       return NULL;
     }
   }
@@ -132,7 +128,6 @@ void mim_page_release(page_t* page, bool discard) {
   size_t side_bytes = large ? 0 : hook_side_bytes(page_bytes(page), page->stride);
   span_kind_t kind = large ? SPAN_LARGE : page->stride > page->block_size ? SPAN_GUARDED : SPAN_BLOCKS;
   uint16_t* side = hook_page_done(page, discard, &zero);
-  uint8_t* start = mim_page_start(page);
   size_t slices = page->slices;
   heap_t* heap = page->heap;
   stats_t* stats = &heap->tld->stats;
@@ -146,7 +141,7 @@ void mim_page_release(page_t* page, bool discard) {
   atomic_store_explicit(&page->owner, NULL, memory_order_relaxed);
   memset((uint8_t*)page + offsetof(page_t, origin), 0, sizeof(page_t) - offsetof(page_t, origin));
   if (side != NULL) mim_meta_free(side, side_bytes);
-  mim_region_free(start, slices, zero, kind);
+  mim_region_free((size_t)(page - mim_process.slots), slices, zero, kind);
 }
 
 void mim_page_empty(page_t* page) {

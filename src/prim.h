@@ -41,6 +41,10 @@ void mim_os_populate(void* addr, size_t size);
 // Advises for or against transparent huge pages. Best effort.
 void mim_os_huge(void* addr, size_t size, bool wanted);
 
+// Maps `pages` huge OS pages of 1 GiB in a row, of a NUMA node (-1: any); gives up after `timeout_ms` (0: never).
+// Returns their start and in *got how many there are, which may be fewer; NULL and 0 when there are none.
+void* mim_os_huge_pages(size_t pages, int numa_node, size_t timeout_ms, size_t* got);
+
 // Lightweight guards (Linux 6.13, MADV_GUARD_INSTALL): inaccessible OS pages inside an open mapping that do not split
 // it. Installing drops the contents; removing gives zeroes. `supported` probes once, on an open OS page of the caller's.
 bool mim_os_guard_supported(void* open_page);

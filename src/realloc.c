@@ -18,7 +18,7 @@ static bool fits_well(const page_t* page, size_t size) {
 }
 
 static void* reallocate(heap_t* heap, void* p, size_t size, size_t align, size_t offset, family_t family, bool zero) {
-  page_t* page = mim_page_of(p);
+  page_t* page = mim_page_find(p);
   if (mim_unlikely(page == NULL)) {
     hook_foreign(p, "realloc");
     errno = EINVAL;
@@ -60,7 +60,7 @@ void* mim_realloc_aligned(heap_t* heap, void* p, size_t size, size_t align, size
 }
 
 void* mim_expand(void* p, size_t size) {
-  page_t* page = mim_page_of(p);
+  page_t* page = mim_page_find(p);
   if (page == NULL) {
     if (p != NULL) hook_foreign(p, "expand");
     return NULL;

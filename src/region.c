@@ -13,6 +13,7 @@ typedef struct segment_s {
   uint64_t resident[SEGMENT_WORDS];  // may hold physical memory
   uint64_t dirty[SEGMENT_WORDS];     // may read as something else than zero
   hook_segment_t guards;
+  uint8_t* start;
   uint64_t purge_at;                 // clock in ms; 0: nothing to purge
   uint32_t open;                     // slices opened, from the start
   uint32_t room;                     // free slices
@@ -26,9 +27,12 @@ _Static_assert(sizeof(segment_t) <= MIM_SEGMENT_BYTES, "the array of segments ha
 
 lock_t mim_region_lock;
 
+// Memory that the program handed in lies outside of the region. Its segments, of as many slices as there are, come
+// after all those of the region, and so do their slots.
 static struct {
   segment_t* segments_base;
-  _Atomic(size_t) count;   // segments in use
+  _Atomic(size_t) count;   // segments of the region in use
+  _Atomic(size_t) extra;   // segments handed in, from index `limit` on
   size_t limit;            // segments that fit
   size_t hint;             // no segment below this has a free slice
   _Atomic(uint64_t) purge_at;
@@ -40,7 +44,17 @@ static segment_t* segment_at(size_t index) {
 }
 
 static uint8_t* segment_start(size_t index) {
-  return (uint8_t*)(mim_process.region + index * SEGMENT_SIZE);
+  return segment_at(index)->start;
+}
+
+// Calls for each segment in use: those of the region, then those handed in.
+static size_t segment_next(size_t index) {
+  index++;
+  return index == region.count ? region.limit : index;
+}
+
+static size_t segments_end(void) {
+  return region.limit + region.extra;
 }
 
 // ---- bits -----------------------------------------------------------------------------------------------------------
@@ -103,6 +117,7 @@ bool mim_region_reserve(void) {
 static bool segment_add(void) {
   if (region.count == region.limit || !mim_meta_open_slots(region.count)) return false;
   segment_t* segment = segment_at(region.count);
+  segment->start = (uint8_t*)(mim_process.region + region.count * SEGMENT_SIZE);
   bits_change(segment->free, 0, SEGMENT_USABLE, true);
   segment->room = SEGMENT_USABLE;
   region.count++;
@@ -172,19 +187,26 @@ static bool may_use(const segment_t* segment, int arena) {
   return arena == 0 ? !segment->exclusive : segment->arena == arena;
 }
 
+static bool take_from(size_t index, size_t slices, size_t align, int arena, span_t* span) {
+  segment_t* segment = segment_at(index);
+  if (segment->room < slices || !may_use(segment, arena)) return false;
+  bool one = slices == 1 && align <= SLICE_SIZE;
+  size_t first = one ? segment_find_one(segment) : segment_find(segment, slices, align / SLICE_SIZE);
+  if (first == SEGMENT_SLICES || !segment_take(index, first, slices, span)) return false;
+  span->start = segment->start + first * SLICE_SIZE;
+  span->slice = index * SEGMENT_SLICES + first;
+  return true;
+}
+
 static bool take_within(size_t slices, size_t align, int arena, span_t* span) {
-  size_t step = align / SLICE_SIZE;
-  for (size_t index = region.hint;; index++) {
-    if (index == region.count && (arena != 0 || !segment_add())) return false;
-    segment_t* segment = segment_at(index);
-    if (segment->room == 0 && index == region.hint) region.hint++;
-    if (segment->room < slices || !may_use(segment, arena)) continue;
-    size_t first = slices == 1 && step <= 1 ? segment_find_one(segment) : segment_find(segment, slices, step);
-    if (first == SEGMENT_SLICES) continue;
-    if (!segment_take(index, first, slices, span)) return false;
-    span->start = segment_start(index) + first * SLICE_SIZE;
-    return true;
+  while (region.hint < region.count && segment_at(region.hint)->room == 0) region.hint++;
+  for (size_t index = region.hint; index < region.count; index++) {
+    if (take_from(index, slices, align, arena, span)) return true;
   }
+  for (size_t index = region.limit; index < segments_end(); index++) {
+    if (take_from(index, slices, align, arena, span)) return true;
+  }
+  return arena == 0 && segment_add() && take_from(region.count - 1, slices, align, arena, span);
 }
 
 // Spans of more than a segment: whole segments in a row, separators included, and the first slices of the last.
@@ -211,19 +233,21 @@ static bool take_segments(size_t slices, size_t align, int arena, span_t* span) 
       left -= here;
     }
     span->start = segment_start(base);
+    span->slice = base * SEGMENT_SLICES;
     return true;
   }
   return false;
 }
 
 // Tells the layer about a span, segment by segment.
-static void guard_span(uint8_t* start, size_t slices, size_t used) {
+static void guard_span(size_t slice, size_t slices, size_t used) {
   while (slices > 0) {
-    size_t offset = (uintptr_t)start - mim_process.region;
-    size_t here = min_size(slices, (SEGMENT_SIZE - offset % SEGMENT_SIZE) / SLICE_SIZE);
+    segment_t* segment = segment_at(slice / SEGMENT_SLICES);
+    size_t first = slice % SEGMENT_SLICES;
+    size_t here = min_size(slices, SEGMENT_SLICES - first);
     size_t used_here = min_size(used, here * SLICE_SIZE);
-    hook_span_out(&segment_at(offset / SEGMENT_SIZE)->guards, start, here, used_here);
-    start += here * SLICE_SIZE;
+    hook_span_out(&segment->guards, segment->start, first, here, used_here);
+    slice += here;
     slices -= here;
     used -= used_here;
   }
@@ -236,7 +260,7 @@ span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena) {
   bool ok = slices <= SEGMENT_USABLE && align <= SEGMENT_SIZE ? take_within(slices, align, arena, &span)
                                                               : take_segments(slices, align, arena, &span);
   if (ok) {
-    guard_span(span.start, slices, used);
+    guard_span(span.slice, slices, used);
     region.info.committed += slices * SLICE_SIZE;
     region.info.committed_peak = max_size(region.info.committed_peak, region.info.committed);
   } else {
@@ -248,12 +272,11 @@ span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena) {
 
 // ---- arenas ---------------------------------------------------------------------------------------------------------
 
-span_t mim_region_reserve_arena(size_t size, size_t align, int arena, bool exclusive, bool open) {
+span_t mim_region_reserve_arena(size_t size, int arena, bool exclusive, bool open) {
   span_t span = {0};
   size_t count = div_up(size, SEGMENT_SIZE);
   if (size == 0 || count > region.limit) return span;
   lock_acquire(&mim_region_lock);
-  while ((uintptr_t)segment_start(region.count) % align != 0 && segment_add()) continue;
   size_t first = region.count;
   bool ok = first + count <= region.limit;
   for (size_t i = 0; ok && i < count; i++) ok = segment_add();
@@ -267,11 +290,49 @@ span_t mim_region_reserve_arena(size_t size, size_t align, int arena, bool exclu
   return span;
 }
 
-void mim_region_pin(uint8_t* start, size_t size) {
+// Memory of the program's becomes segments. Returns what was taken of it, in whole slices; 0: there is no room.
+size_t mim_region_hand_in(uint8_t* start, size_t size, bool zero, bool pinned, int arena, bool exclusive) {
+  size_t taken = 0;
   lock_acquire(&mim_region_lock);
-  size_t first = ((uintptr_t)start - mim_process.region) / SEGMENT_SIZE;
-  for (size_t i = 0; i < size / SEGMENT_SIZE; i++) segment_at(first + i)->pinned = true;
+  while (size - taken >= SLICE_SIZE && region.extra < MIM_EXTRA_SEGMENTS) {
+    size_t index = segments_end();
+    if (!mim_meta_open_slots(index)) break;
+    segment_t* segment = segment_at(index);
+    size_t slices = min_size((size - taken) / SLICE_SIZE, SEGMENT_SLICES);
+    segment->start = start + taken;
+    segment->arena = arena;
+    segment->exclusive = exclusive;
+    segment->pinned = pinned;
+    segment->open = SEGMENT_SLICES;
+    segment->room = (uint32_t)slices;
+    bits_change(segment->free, 0, slices, true);
+    bits_change(segment->resident, 0, slices, true);
+    if (!zero) bits_change(segment->dirty, 0, slices, true);
+    taken += slices * SLICE_SIZE;
+    region.extra++;
+  }
   lock_release(&mim_region_lock);
+  return taken;
+}
+
+page_t* mim_page_of_extra(const void* p) {
+  for (size_t index = region.limit; index < segments_end(); index++) {
+    size_t offset = (uintptr_t)p - (uintptr_t)segment_at(index)->start;
+    if (offset >= SEGMENT_SIZE) continue;
+    page_t* slot = &mim_process.slots[index * SEGMENT_SLICES + offset / SLICE_SIZE];
+    page_t* page = (page_t*)((uint8_t*)slot - slot->back);
+    if (page->reciprocal != 0) return page;
+  }
+  return NULL;
+}
+
+uint8_t* mim_region_extra_start(size_t slice) {
+  return segment_at(slice / SEGMENT_SLICES)->start + slice % SEGMENT_SLICES * SLICE_SIZE;
+}
+
+size_t mim_region_slice_next(size_t slice) {
+  if (slice + 1 == region.count * SEGMENT_SLICES) return region.limit * SEGMENT_SLICES;
+  return slice + 1;
 }
 
 // ---- giving back ----------------------------------------------------------------------------------------------------
@@ -286,17 +347,16 @@ static void schedule_purge(segment_t* segment) {
   if (next == 0 || at < next) atomic_store_explicit(&region.purge_at, at, memory_order_relaxed);
 }
 
-void mim_region_free(uint8_t* start, size_t slices, bool zero, span_kind_t kind) {
+void mim_region_free(size_t slice, size_t slices, bool zero, span_kind_t kind) {
   lock_acquire(&mim_region_lock);
   region.info.committed -= slices * SLICE_SIZE;
-  size_t offset = (uintptr_t)start - mim_process.region;
-  size_t index = offset / SEGMENT_SIZE;
-  size_t first = offset % SEGMENT_SIZE / SLICE_SIZE;
+  size_t index = slice / SEGMENT_SLICES;
+  size_t first = slice % SEGMENT_SLICES;
   for (size_t left = slices; left > 0; index++, first = 0) {
     segment_t* segment = segment_at(index);
     size_t covered = min_size(left, SEGMENT_SLICES - first);
     size_t here = min_size(covered, SEGMENT_USABLE - first);
-    bool gone = hook_span_back(&segment->guards, segment_start(index) + first * SLICE_SIZE, covered, kind);
+    bool gone = hook_span_back(&segment->guards, segment->start, first, covered, kind);
     bits_change(segment->free, first, here, true);
     if (gone) bits_change(segment->resident, first, here, false);
     if (gone || zero) bits_change(segment->dirty, first, here, false);
@@ -350,7 +410,7 @@ bool mim_region_purge(bool force) {
   lock_acquire(&mim_region_lock);
   uint64_t next = 0;
   atomic_store_explicit(&region.purge_at, 0, memory_order_relaxed);
-  for (size_t index = 0; index < region.count; index++) {
+  for (size_t index = 0; index < segments_end(); index = segment_next(index)) {
     segment_t* segment = segment_at(index);
     if (segment->purge_at == 0) continue;
     if (force || segment->purge_at <= now) {
@@ -371,5 +431,5 @@ void mim_region_info(region_info_t* info) {
 }
 
 size_t mim_region_slices(void) {
-  return atomic_load_explicit(&region.count, memory_order_acquire) * SEGMENT_SLICES;
+  return (region.extra > 0 ? segments_end() : region.count) * SEGMENT_SLICES;
 }

@@ -126,6 +126,7 @@ void mim_thread_done(void) {
   tld_t* tld = mim_tls.tld;
   if (tld == &mim_tld_empty) return;
   mim_tls.endings++;
+  mim_deferred_free(tld->backing, true);
   tld_end(tld);
   mim_region_purge(false);
 }

@@ -6,6 +6,7 @@
 
 #define MAP_WORDS ((SLICE_SIZE / MIN_ALIGN + 63) / 64 + 1)
 
+// Slots of the other slices of a page are no pages.
 static bool is_page(const page_t* page) {
   return page->back == 0 && page->reciprocal != 0;
 }
@@ -54,17 +55,34 @@ bool mi_heap_visit_blocks(const mi_heap_t* heap, bool blocks, mi_block_visit_fun
   if (heap == NULL || heap->tld != mim_tls.tld || visitor == NULL) return false;
   mim_mail_deliver(heap->tld);
   bool more = true;
-  for (size_t i = 0, step; more && i < mim_region_slices(); i += step) {
+  for (size_t i = 0; more && i < mim_region_slices(); i = mim_region_slice_next(i)) {
     page_t* page = &mim_process.slots[i];
-    step = 1;
     if (!is_page(page) || mim_page_heap(page) != heap) continue;
     tld_t* nobody = NULL;
     bool borrowed = atomic_compare_exchange_strong(&page->owner, &nobody, heap->tld);
     if (borrowed || mim_page_owner(page) == heap->tld) {
-      step = max_size(page->slices, 1);
       more = visit_page(page, heap, blocks, visitor, arg);
     }
     if (borrowed) atomic_store_explicit(&page->owner, NULL, memory_order_release);
+  }
+  return more;
+}
+
+bool mi_abandoned_visit_blocks(mi_subproc_id_t subproc, int heap_tag, bool blocks, mi_block_visit_fun* visitor,
+                               void* arg) {
+  heap_t* heap = mim_thread_heap();
+  if (heap == NULL || subproc == NULL || visitor == NULL || mim_option(mi_option_visit_abandoned) == 0) return false;
+  if (heap_tag > 0) return true;  // pages of heaps with a tag went to the thread's heap when they were deleted
+  bool more = true;
+  for (size_t i = 0; more && i < mim_region_slices(); i = mim_region_slice_next(i)) {
+    page_t* page = &mim_process.slots[i];
+    tld_t* nobody = NULL;
+    if (!is_page(page) || mim_page_owner(page) != NULL) continue;
+    if (!atomic_compare_exchange_strong(&page->owner, &nobody, heap->tld)) continue;
+    if ((page->flags & PAGE_LISTED) && mim_heap_subproc(page) == subproc) {
+      more = visit_page(page, heap, blocks, visitor, arg);
+    }
+    atomic_store_explicit(&page->owner, NULL, memory_order_release);
   }
   return more;
 }
@@ -73,7 +91,7 @@ bool mi_heap_visit_blocks(const mi_heap_t* heap, bool blocks, mi_block_visit_fun
 
 // The page of an address, if it is one of this heap and the address lies among its blocks.
 static page_t* page_in_heap(const heap_t* heap, const void* p) {
-  page_t* page = mim_page_of(p);
+  page_t* page = mim_page_find(p);
   if (heap == NULL || page == NULL || !is_page(page) || mim_page_heap(page) != heap) return NULL;
   return (uintptr_t)p >= (uintptr_t)block_at(page, 1) ? page : NULL;
 }
@@ -108,12 +126,12 @@ bool mi_heap_contains(const mi_heap_t* heap, const void* p) {
 }
 
 mi_heap_t* mi_heap_of(const void* p) {
-  page_t* page = mim_page_of(p);
+  page_t* page = mim_page_find(p);
   return page == NULL || !is_page(page) ? NULL : mim_page_heap(page);
 }
 
 bool mi_is_in_heap_region(const void* p) {
-  page_t* page = mim_page_of(p);
+  page_t* page = mim_page_find(p);
   return page != NULL && is_page(page);
 }
 

@@ -232,6 +232,31 @@ static bool kernel_faults_at(const void* addr) {
   return syscall(SYS_rt_sigprocmask, -1L, addr, NULL, KERNEL_SIGSET_BYTES) != 0 && errno == EFAULT;
 }
 
+void* mim_os_huge_pages(size_t pages, int numa_node, size_t timeout_ms, size_t* got) {
+  int saved = errno;
+  uint64_t begin = mim_os_clock_ms();
+  uint8_t* start = mim_os_reserve(pages * GIB, GIB, NULL);
+  *got = 0;
+  while (start != NULL && *got < pages && (timeout_ms == 0 || mim_os_clock_ms() - begin <= timeout_ms)) {
+    // Tried elsewhere first: a fixed mapping that fails may leave a hole.
+    long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (30 << MAP_HUGE_SHIFT);
+    long page = syscall(SYS_mmap, 0L, GIB, (long)(PROT_READ | PROT_WRITE), flags, -1L, 0L);
+    if (page == -1) break;
+    void* wanted = start + *got * GIB;
+    long moved = syscall(SYS_mremap, page, GIB, GIB, (long)(MREMAP_MAYMOVE | MREMAP_FIXED), wanted);
+    if (moved != (long)(uintptr_t)wanted) {
+      syscall(SYS_munmap, page, GIB);
+      break;
+    }
+    unsigned long mask = numa_node >= 0 && numa_node < 64 ? 1ul << numa_node : 0;
+    if (mask != 0) syscall(SYS_mbind, wanted, GIB, 1L /* MPOL_PREFERRED */, &mask, 64L, 0L);
+    ++*got;
+  }
+  if (start != NULL && *got < pages) mim_os_release(start + *got * GIB, (pages - *got) * GIB);
+  errno = saved;
+  return *got > 0 ? start : NULL;
+}
+
 bool mim_os_guard_supported(void* open_page) {
   // Some emulators answer "done" to any advice: believe what the page does, not what madvise says.
   int saved = errno;
