@@ -67,8 +67,9 @@ def peer_path(name):
     if name == "scudo":
         base = "/usr/lib/llvm-14/lib/clang"
         for version in sorted(os.listdir(base)) if os.path.isdir(base) else ():
-            path = os.path.join(base, version, "lib/linux",
-                                "libclang_rt.scudo_standalone-%s.so" % os.uname().machine)
+            path = os.path.join(
+                base, version, "lib/linux", "libclang_rt.scudo_standalone-%s.so" % os.uname().machine
+            )
             if os.path.exists(path):
                 return path
         return None

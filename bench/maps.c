@@ -51,7 +51,8 @@ static long resident_mib(void) {
 }
 
 static void show(const char* step) {
-  printf("%s mappings=%ld resident=%ld seconds=%.1f\n", step, count_mappings(), resident_mib(), seconds() - started);
+  printf("%s mappings=%ld resident=%ld seconds=%.1f\n", step, count_mappings(), resident_mib(),
+         seconds() - started);
   fflush(stdout);
 }
 
@@ -75,7 +76,8 @@ static block_t* fill(bench_random_t* random, size_t bytes) {
     size_t size = draw_size(random);
     block_t* block = malloc(size);
     if (block == NULL) {
-      printf("out-of-memory mappings=%ld resident=%ld filled=%zu\n", count_mappings(), resident_mib(), done >> 20);
+      printf("out-of-memory mappings=%ld resident=%ld filled=%zu\n", count_mappings(), resident_mib(),
+             done >> 20);
       exit(1);
     }
     block->next = list;

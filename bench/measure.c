@@ -1,6 +1,7 @@
 /* measure.c - runs one command under an allocator and says what it took.
  *
- *   measure [-l LIBRARY] [-t SECONDS] [-m MILLISECONDS] [-i IN] [-o OUT] [-e ERR] -r REPORT -- COMMAND [ARGUMENT...]
+ *   measure [-l LIBRARY] [-t SECONDS] [-m MILLISECONDS] [-i IN] [-o OUT] [-e ERR] -r REPORT
+ *           -- COMMAND [ARGUMENT...]
  *
  * REPORT receives one line of name=value: wall, user and sys in seconds, rss (KiB, the peak of the largest
  * process of the command's tree), minor and major page faults, mappings (the most that one process was
@@ -146,9 +147,10 @@ static outcome_t watch(const options_t* o, pid_t pid, double begin, const sigset
 static void report(const options_t* o, const outcome_t* r) {
   FILE* f = fopen(o->report, "we");
   if (f == NULL) fail("cannot write", o->report);
+  const struct rusage* u = &r->usage;
   fprintf(f, "wall=%.6f user=%.6f sys=%.6f rss=%ld minor=%ld major=%ld mappings=%ld ", r->wall,
-          seconds_of(r->usage.ru_utime), seconds_of(r->usage.ru_stime), r->usage.ru_maxrss, r->usage.ru_minflt,
-          r->usage.ru_majflt, r->mappings);
+          seconds_of(u->ru_utime), seconds_of(u->ru_stime), u->ru_maxrss, u->ru_minflt, u->ru_majflt,
+          r->mappings);
   if (r->timed_out) fprintf(f, "end=timeout\n");
   else if (WIFSIGNALED(r->status)) fprintf(f, "end=signal:%d\n", WTERMSIG(r->status));
   else fprintf(f, "end=exit:%d\n", WEXITSTATUS(r->status));

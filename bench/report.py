@@ -24,9 +24,19 @@ ABOUT = {
     "rss_kib": "Ratio to %s; its own column is in MiB.",
     "faults": "Ratio to %s; its own column is in thousands.",
 }
-COLOURS = {"glibc": "#7f7f7f", "plain": "#1f5fbf", "secure": "#c0392b", "fast": "#e67e22", "strict": "#8e44ad",
-           "fuzz": "#34495e", "mimalloc": "#8fb8ed", "jemalloc": "#2e8b57", "tcmalloc": "#c9b037",
-           "tbb": "#a0785a", "scudo": "#d98cb3"}
+COLOURS = {
+    "glibc": "#7f7f7f",
+    "plain": "#1f5fbf",
+    "secure": "#c0392b",
+    "fast": "#e67e22",
+    "strict": "#8e44ad",
+    "fuzz": "#34495e",
+    "mimalloc": "#8fb8ed",
+    "jemalloc": "#2e8b57",
+    "tcmalloc": "#c9b037",
+    "tbb": "#a0785a",
+    "scudo": "#d98cb3",
+}
 SPARE_COLOURS = ("#17becf", "#bcbd22", "#ff9896", "#98df8a", "#c5b0d5")
 
 
@@ -65,8 +75,11 @@ class Results:
     def ratios(self, job, name, metric):
         """One for each round in which both ended well."""
         base = {row["round"]: row[metric] for row in self.timed(job, self.base) if row["outcome"] == "ok"}
-        return [row[metric] / base[row["round"]] for row in self.timed(job, name)
-                if row["outcome"] == "ok" and base.get(row["round"], 0) > 0]
+        return [
+            row[metric] / base[row["round"]]
+            for row in self.timed(job, name)
+            if row["outcome"] == "ok" and base.get(row["round"], 0) > 0
+        ]
 
     def ratio(self, job, name, metric):
         ratios = self.ratios(job, name, metric)
@@ -125,12 +138,16 @@ def mean_cell(results, jobs, name, metric):
 def metric_table(results, metric):
     lines = ["| job | " + " | ".join(results.names) + " |", "|---|" + "---:|" * len(results.names)]
     for job in results.jobs:
-        lines.append("| %s | %s |" % (job.name, " | ".join(cell(results, job.name, name, metric)
-                                                          for name in results.names)))
+        lines.append(
+            "| %s | %s |"
+            % (job.name, " | ".join(cell(results, job.name, name, metric) for name in results.names))
+        )
     if metric != "mappings":
         for title, jobs in groups_of(results):
-            lines.append("| **geometric mean, %s** | %s |"
-                         % (title, " | ".join(mean_cell(results, jobs, name, metric) for name in results.names)))
+            lines.append(
+                "| **geometric mean, %s** | %s |"
+                % (title, " | ".join(mean_cell(results, jobs, name, metric) for name in results.names))
+            )
     return lines
 
 
@@ -145,15 +162,20 @@ def spread_note(results):
     if not spreads:
         return "One round only: the figures say nothing about their own spread."
     spreads.sort()
-    return ("Ratios of CPU time differ between rounds by %.0f %% in the median and %.0f %% for the noisiest tenth."
-            % (100 * statistics.median(spreads), 100 * spreads[int(len(spreads) * 0.9)]))
+    return (
+        "Ratios of CPU time differ between rounds by %.0f %% in the median and "
+        "%.0f %% for the noisiest tenth."
+        % (100 * statistics.median(spreads), 100 * spreads[int(len(spreads) * 0.9)])
+    )
 
 
 def troubles(results):
     lines = []
     for row in results.rows:
         if row["outcome"] != "ok":
-            lines.append("* %s under %s, round %d: %s" % (row["job"], row["allocator"], row["round"], row["outcome"]))
+            lines.append(
+                "* %s under %s, round %d: %s" % (row["job"], row["allocator"], row["round"], row["outcome"])
+            )
     return ["## Runs that did not end well", ""] + lines + [""] if lines else []
 
 
@@ -171,32 +193,57 @@ def markdown(results, about):
 
 # ---- files ----
 
+
 def write_rows(path, rows, fields):
     with open(path, "w", newline="", encoding="utf-8") as f:
         writer = csv.DictWriter(f, fieldnames=fields)
         writer.writeheader()
         for row in rows:
-            writer.writerow({key: "%.6f" % value if isinstance(value, float) else value for key, value in row.items()})
+            writer.writerow(
+                {key: "%.6f" % value if isinstance(value, float) else value for key, value in row.items()}
+            )
 
 
 def write_summary(path, results):
     with open(path, "w", newline="", encoding="utf-8") as f:
         writer = csv.writer(f)
-        writer.writerow(["job", "group", "allocator", "metric", "outcome", "median", "ratio", "ratio_low",
-                         "ratio_high", "rounds"])
+        writer.writerow(
+            [
+                "job",
+                "group",
+                "allocator",
+                "metric",
+                "outcome",
+                "median",
+                "ratio",
+                "ratio_low",
+                "ratio_high",
+                "rounds",
+            ]
+        )
         for job in results.jobs:
             for name in results.names:
                 for metric in METRICS:
                     ratios = results.ratios(job.name, name, metric) if metric != "mappings" else []
                     median = results.median(job.name, name, metric)
-                    row = [job.name, job.group, name, metric, results.trouble(job.name, name) or "ok",
-                           "" if median is None else "%g" % median]
-                    row += ["%.4f" % x for x in (statistics.median(ratios), min(ratios), max(ratios))] if ratios \
+                    row = [
+                        job.name,
+                        job.group,
+                        name,
+                        metric,
+                        results.trouble(job.name, name) or "ok",
+                        "" if median is None else "%g" % median,
+                    ]
+                    row += (
+                        ["%.4f" % x for x in (statistics.median(ratios), min(ratios), max(ratios))]
+                        if ratios
                         else ["", "", ""]
+                    )
                     writer.writerow(row + [len(ratios)])
 
 
 # ---- plots ----
+
 
 def colour(name, index):
     return COLOURS.get(name, SPARE_COLOURS[index % len(SPARE_COLOURS)])
@@ -205,25 +252,46 @@ def colour(name, index):
 def plot_bars(results, jobs, metric, title, target):
     """Clustered bars of ratios, as a gnuplot script with its data inside; None when there is no ratio."""
     limit = 2.6
-    names = [name for name in results.names if name != results.base and results.mean(jobs, name, metric)[0] is not None]
+    names = [
+        name
+        for name in results.names
+        if name != results.base and results.mean(jobs, name, metric)[0] is not None
+    ]
     if not names:
         return None
     lines = ["$data << EOD"]
     for job in jobs:
-        ratios = [results.ratio(job.name, name, metric) if results.trouble(job.name, name) is None else None
-                  for name in names]
-        lines.append('"%s" %s' % (job.name, " ".join("NaN" if r is None else "%.4f" % min(r, limit) for r in ratios)))
+        ratios = [
+            results.ratio(job.name, name, metric) if results.trouble(job.name, name) is None else None
+            for name in names
+        ]
+        lines.append(
+            '"%s" %s' % (job.name, " ".join("NaN" if r is None else "%.4f" % min(r, limit) for r in ratios))
+        )
     means = [results.mean(jobs, name, metric)[0] for name in names]
     lines.append('"MEAN" %s' % " ".join("NaN" if m is None else "%.4f" % min(m, limit) for m in means))
-    lines += ["EOD", 'set terminal svg size %d,420 font "sans-serif,12" background "white"' % (200 + 74 * (len(jobs) + 1)),
-              'set output "%s"' % target, 'set title "%s, ratio to %s (less is better; cut off at %.1f)"'
-              % (title, results.base, limit),
-              "set style data histograms", "set style histogram clustered gap 1.5", "set style fill solid noborder",
-              "set boxwidth 1.0", "set yrange [0:%.1f]" % limit, "set grid ytics lc rgb '#dddddd'", "set ytics 0.25 nomirror",
-              "set xtics rotate by -35 nomirror scale 0", "set key outside right top vertical", "set border 3",
-              "set arrow from graph 0, first 1 to graph 1, first 1 nohead lc rgb '#444444' dt 2 front"]
-    plots = ["$data using %d%s title '%s' lc rgb '%s'" % (i + 2, ":xtic(1)" if i == 0 else "", name, colour(name, i))
-             for i, name in enumerate(names)]
+    lines += [
+        "EOD",
+        'set terminal svg size %d,420 font "sans-serif,12" background "white"' % (200 + 74 * (len(jobs) + 1)),
+        'set output "%s"' % target,
+        'set title "%s, ratio to %s (less is better; cut off at %.1f)"' % (title, results.base, limit),
+        "set style data histograms",
+        "set style histogram clustered gap 1.5",
+        "set style fill solid noborder",
+        "set boxwidth 1.0",
+        "set yrange [0:%.1f]" % limit,
+        "set grid ytics lc rgb '#dddddd'",
+        "set ytics 0.25 nomirror",
+        "set xtics rotate by -35 nomirror scale 0",
+        "set key outside right top vertical",
+        "set border 3",
+        "set arrow from graph 0, first 1 to graph 1, first 1 nohead lc rgb '#444444' dt 2 front",
+    ]
+    plots = [
+        "$data using %d%s title '%s' lc rgb '%s'"
+        % (i + 2, ":xtic(1)" if i == 0 else "", name, colour(name, i))
+        for i, name in enumerate(names)
+    ]
     return "\n".join(lines + ["plot " + ", \\\n  ".join(plots)]) + "\n"
 
 
@@ -231,19 +299,32 @@ def plot_overview(results, target):
     """Where each allocator stands: geometric means of time and memory."""
     points = []
     for i, name in enumerate(results.names):
-        time_mean, memory_mean = results.mean(results.jobs, name, "cpu")[0], results.mean(results.jobs, name, "rss_kib")[0]
+        time_mean, memory_mean = (
+            results.mean(results.jobs, name, "cpu")[0],
+            results.mean(results.jobs, name, "rss_kib")[0],
+        )
         if time_mean and memory_mean:
             points.append((name, time_mean, memory_mean, colour(name, i)))
     if not points:
         return None
-    lines = ['set terminal svg size 640,460 font "sans-serif,13" background "white"', 'set output "%s"' % target,
-             'set title "All jobs, geometric means, ratio to %s"' % results.base,
-             'set xlabel "CPU time (less is better)"', 'set ylabel "peak memory (less is better)"', "set border 3",
-             "set tics nomirror", "set grid lc rgb '#dddddd'", "unset key",
-             "set xrange [%.2f:%.2f]" % (min(p[1] for p in points) - 0.1, max(p[1] for p in points) * 1.12 + 0.1),
-             "set yrange [%.2f:%.2f]" % (min(p[2] for p in points) - 0.1, max(p[2] for p in points) + 0.1)]
+    lines = [
+        'set terminal svg size 640,460 font "sans-serif,13" background "white"',
+        'set output "%s"' % target,
+        'set title "All jobs, geometric means, ratio to %s"' % results.base,
+        'set xlabel "CPU time (less is better)"',
+        'set ylabel "peak memory (less is better)"',
+        "set border 3",
+        "set tics nomirror",
+        "set grid lc rgb '#dddddd'",
+        "unset key",
+        "set xrange [%.2f:%.2f]" % (min(p[1] for p in points) - 0.1, max(p[1] for p in points) * 1.12 + 0.1),
+        "set yrange [%.2f:%.2f]" % (min(p[2] for p in points) - 0.1, max(p[2] for p in points) + 0.1),
+    ]
     for name, x, y, rgb in points:
-        lines.append("set label '%s' at %.4f,%.4f point pt 7 ps 1.2 lc rgb '%s' offset 0.8,0.4 front" % (name, x, y, rgb))
+        lines.append(
+            "set label '%s' at %.4f,%.4f point pt 7 ps 1.2 lc rgb '%s' offset 0.8,0.4 front"
+            % (name, x, y, rgb)
+        )
     return "\n".join(lines + ["plot NaN notitle"]) + "\n"
 
 
@@ -256,10 +337,20 @@ def write_plots(results, directory):
     for group, title in (("program", "programs"), ("workload", "workloads")):
         jobs = [job for job in results.jobs if job.group == group]
         if jobs:
-            scripts.append(plot_bars(results, jobs, "cpu", "CPU time, " + title,
-                                     os.path.join(directory, "time-%s.svg" % title)))
-            scripts.append(plot_bars(results, jobs, "rss_kib", "Peak memory, " + title,
-                                     os.path.join(directory, "memory-%s.svg" % title)))
+            scripts.append(
+                plot_bars(
+                    results, jobs, "cpu", "CPU time, " + title, os.path.join(directory, "time-%s.svg" % title)
+                )
+            )
+            scripts.append(
+                plot_bars(
+                    results,
+                    jobs,
+                    "rss_kib",
+                    "Peak memory, " + title,
+                    os.path.join(directory, "memory-%s.svg" % title),
+                )
+            )
     scripts.append(plot_overview(results, os.path.join(directory, "overview.svg")))
     for script in (script for script in scripts if script is not None):
         done = subprocess.run(["gnuplot"], input=script, stderr=subprocess.PIPE, text=True, check=False)

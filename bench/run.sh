@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # run.sh - the benchmark suite: allocators against each other, on our workloads and on real programs.
 #
-#   bench/run.sh                          the allocators and jobs there are; five rounds; results in bench/results
+#   bench/run.sh                          all jobs, all allocators there are, five rounds
 #   bench/run.sh --quick                  the same, small: under three minutes
 #   bench/run.sh glibc mine=./libmine.so  these allocators; ,VARIABLE=VALUE behind one sets its environment
-#   bench/run.sh plain secure strict      our products; secure is the default profile, fast, strict, fuzz the others
+#   bench/run.sh plain secure strict      our products; secure has the default profile
 #   bench/run.sh --only larson,redis      these jobs; --only programs, --only workloads
 #   bench/run.sh --list                   what can be measured
 #   bench/run.sh --help                   the other options

@@ -13,8 +13,20 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(HERE, "build")
 MEASURE = os.path.join(BUILD, "measure")
-FIELDS = ("round", "job", "allocator", "outcome", "cpu", "wall", "user", "sys", "rss_kib", "faults", "mappings",
-          "checksum")
+FIELDS = (
+    "round",
+    "job",
+    "allocator",
+    "outcome",
+    "cpu",
+    "wall",
+    "user",
+    "sys",
+    "rss_kib",
+    "faults",
+    "mappings",
+    "checksum",
+)
 SAMPLE_MS = 20
 
 
@@ -35,8 +47,21 @@ def build(jobs):
     """Compiles the launcher and the workloads that are older than their sources."""
     os.makedirs(BUILD, exist_ok=True)
     source = os.path.join(HERE, "measure.c")
-    compile_one([os.environ.get("CC", "gcc"), "-O2", "-std=gnu11", "-Wall", "-Wextra", "-static", "-o", MEASURE,
-                 source], MEASURE, [source])
+    compile_one(
+        [
+            os.environ.get("CC", "gcc"),
+            "-O2",
+            "-std=gnu11",
+            "-Wall",
+            "-Wextra",
+            "-static",
+            "-o",
+            MEASURE,
+            source,
+        ],
+        MEASURE,
+        [source],
+    )
     common = os.path.join(HERE, "workloads", "common.h")
     for job in jobs:
         if job.group != "workload":
@@ -102,9 +127,19 @@ class Runner:
         env = base_environment(scratch)
         env.update(run.env)
         env.update(allocator.extra)
-        argv = [MEASURE, "-t", str(self.timeout), "-r", os.path.join(scratch, "report"),
-                "-o", os.path.join(scratch, "stdout"), "-e", os.path.join(scratch, "stderr"),
-                "-i", run.stdin or os.devnull]
+        argv = [
+            MEASURE,
+            "-t",
+            str(self.timeout),
+            "-r",
+            os.path.join(scratch, "report"),
+            "-o",
+            os.path.join(scratch, "stdout"),
+            "-e",
+            os.path.join(scratch, "stderr"),
+            "-i",
+            run.stdin or os.devnull,
+        ]
         library = allocator.path or job.glibc_preload()
         if library:
             argv += ["-l", library]
@@ -117,7 +152,9 @@ class Runner:
         subprocess.run(argv, env=env, cwd=run.cwd or scratch, check=False)
         row = read_report(scratch)
         if run.output is not None and row["outcome"] == "ok":
-            row["checksum"] = digest(os.path.join(scratch, "stdout") if run.output == "stdout" else run.output)
+            row["checksum"] = digest(
+                os.path.join(scratch, "stdout") if run.output == "stdout" else run.output
+            )
         return row
 
     def run_server(self, job, run, allocator, scratch, sample):
@@ -131,8 +168,15 @@ class Runner:
                 trouble = "no answer"
             begin = time.monotonic()
             for command in () if trouble else run.load:
-                done = subprocess.run(command, env=plain_env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                      text=True, timeout=self.timeout, check=False)
+                done = subprocess.run(
+                    command,
+                    env=plain_env,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    timeout=self.timeout,
+                    check=False,
+                )
                 output += done.stdout
                 if done.returncode != 0:
                     trouble = "load failed"
@@ -176,8 +220,15 @@ def wait_ready(run, server, env):
             except OSError:
                 pass
         else:
-            done = subprocess.run(run.ready, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                                  timeout=10, check=False)
+            done = subprocess.run(
+                run.ready,
+                env=env,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                timeout=10,
+                check=False,
+            )
             if run.ready_answer in done.stdout:
                 return True
         time.sleep(0.02)
@@ -196,8 +247,14 @@ def stop_server(run, server, env, scratch):
     """By its own command, else by SIGTERM to the server (not to measure, which would then not report)."""
     if run.stop is not None and server.poll() is None:
         try:
-            subprocess.run(run.stop, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10,
-                           check=False)
+            subprocess.run(
+                run.stop,
+                env=env,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=10,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             pass
     else:
@@ -219,9 +276,14 @@ def read_report(scratch):
     except OSError:
         row["outcome"] = "not started"
         return row
-    row.update(wall=float(values["wall"]), user=float(values["user"]), sys=float(values["sys"]),
-               rss_kib=int(values["rss"]), faults=int(values["minor"]) + int(values["major"]),
-               mappings=int(values["mappings"]))
+    row.update(
+        wall=float(values["wall"]),
+        user=float(values["user"]),
+        sys=float(values["sys"]),
+        rss_kib=int(values["rss"]),
+        faults=int(values["minor"]) + int(values["major"]),
+        mappings=int(values["mappings"]),
+    )
     row["cpu"] = row["user"] + row["sys"]
     row["outcome"] = outcome(values["end"], scratch)
     return row
@@ -236,7 +298,7 @@ def outcome(end, scratch):
         return "stopped" if int(number) == signal.SIGTERM else "crash " + signal_name(int(number))
     if number == "0":
         return "ok"
-    if int(number) > 128 and int(number) < 160:    # a shell's word for a signal in a child
+    if int(number) > 128 and int(number) < 160:  # a shell's word for a signal in a child
         return "crash " + signal_name(int(number) - 128)
     try:
         with open(os.path.join(scratch, "stderr"), errors="replace", encoding="utf-8") as f:
@@ -263,6 +325,7 @@ def digest(path):
 
 # ---- rounds ----
 
+
 class Progress:
     """One line that says where the suite is; on a terminal it stays in place."""
 
@@ -276,8 +339,12 @@ class Progress:
     def show(self, text):
         now = time.monotonic()
         left = (now - self.begin) / self.done * (self.total - self.done) if self.done else 0
-        line = "[%d/%d] %s%s" % (self.done, self.total, text,
-                                 ", %d:%02d left" % divmod(round(left), 60) if self.done else "")
+        line = "[%d/%d] %s%s" % (
+            self.done,
+            self.total,
+            text,
+            ", %d:%02d left" % divmod(round(left), 60) if self.done else "",
+        )
         if self.terminal:
             sys.stderr.write("\r\033[K" + line)
             sys.stderr.flush()
@@ -296,11 +363,18 @@ class Progress:
 
 def check_sums(rows, job, base):
     """Marks runs whose output is not that of the base (or, without it, of most) as wrong."""
-    sums = [row["checksum"] for row in rows if row["job"] == job.name and row["checksum"] and row["outcome"] == "ok"]
+    sums = [
+        row["checksum"]
+        for row in rows
+        if row["job"] == job.name and row["checksum"] and row["outcome"] == "ok"
+    ]
     if not sums:
         return
-    of_base = [row["checksum"] for row in rows if row["job"] == job.name and row["allocator"] == base
-               and row["checksum"] and row["outcome"] == "ok"]
+    of_base = [
+        row["checksum"]
+        for row in rows
+        if row["job"] == job.name and row["allocator"] == base and row["checksum"] and row["outcome"] == "ok"
+    ]
     right = max(set(of_base or sums), key=(of_base or sums).count)
     for row in rows:
         if row["job"] == job.name and row["outcome"] == "ok" and row["checksum"] and row["checksum"] != right:
@@ -330,7 +404,9 @@ def run_all(runner, jobs, chosen, rounds, base, separate_sampling, budget, on_ro
         elapsed = time.monotonic() - progress.begin
         complete = round_number - first + 1
         if budget and round_number < rounds and elapsed * (complete + 1) / complete > budget:
-            progress.note("stopping after round %d of %d to stay within %d s" % (round_number, rounds, budget))
+            progress.note(
+                "stopping after round %d of %d to stay within %d s" % (round_number, rounds, budget)
+            )
             break
     progress.finish()
     return rows

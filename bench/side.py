@@ -29,6 +29,7 @@ def table(rows):
 
 # ---- start-up ----
 
+
 def parse_limits(texts, names):
     limits = {}
     for text in texts:
@@ -46,7 +47,7 @@ def startup_runs(runner, chosen, command, runs):
     rows = {allocator.name: [] for allocator in chosen}
     job = suite.Job("startup", "")
     for number in range(runs):
-        for allocator in chosen[number % len(chosen):] + chosen[:number % len(chosen)]:
+        for allocator in chosen[number % len(chosen) :] + chosen[: number % len(chosen)]:
             job.run = lambda scratch: suite.Run(command, output=None)
             row = runner.run(job, allocator, number, sample=False)
             if row["outcome"] != "ok":
@@ -77,10 +78,18 @@ def startup(args, chosen):
         more_kib = median(name, "rss_kib") - median(base, "rss_kib")
         over = name in limits and (more_ms > limits[name][0] or more_kib > limits[name][1])
         status |= over
-        lines.append([name + (" (over its limit)" if over else ""), "%.3f" % (1000 * median(name, "wall")),
-                      "%+.3f" % more_ms, "%.3f" % (1000 * min(row["wall"] for row in rows[name])),
-                      "%.3f" % (1000 * statistics.median(row["cpu"] for row in rows[name])),
-                      "%d" % median(name, "rss_kib"), "%+d" % more_kib, "%d" % median(name, "faults")])
+        lines.append(
+            [
+                name + (" (over its limit)" if over else ""),
+                "%.3f" % (1000 * median(name, "wall")),
+                "%+.3f" % more_ms,
+                "%.3f" % (1000 * min(row["wall"] for row in rows[name])),
+                "%.3f" % (1000 * statistics.median(row["cpu"] for row in rows[name])),
+                "%d" % median(name, "rss_kib"),
+                "%+d" % more_kib,
+                "%d" % median(name, "faults"),
+            ]
+        )
     print("'%s', medians of %d interleaved runs; more: than %s" % (args.command, args.runs, base))
     table(lines)
     return int(status)
@@ -88,18 +97,33 @@ def startup(args, chosen):
 
 # ---- mappings ----
 
+
 def maps(args, chosen):
     target = os.path.join(running.BUILD, "maps")
     sources = [os.path.join(HERE, "maps.c"), os.path.join(HERE, "workloads", "common.h")]
-    running.compile_one([os.environ.get("CC", "gcc"), "-O2", "-std=gnu11", "-Wall", "-Wextra"] + suite.NO_BUILTINS
-                        + ["-o", target, sources[0], "-lpthread"], target, sources)
+    running.compile_one(
+        [os.environ.get("CC", "gcc"), "-O2", "-std=gnu11", "-Wall", "-Wextra"]
+        + suite.NO_BUILTINS
+        + ["-o", target, sources[0], "-lpthread"],
+        target,
+        sources,
+    )
     steps = ("empty", "filled", "half", "eighth", "freed")
-    lines = [["allocator"] + ["%s: %s" % (step, what) for step in steps for what in ("mappings", "MiB")] + ["seconds"]]
+    lines = [
+        ["allocator"]
+        + ["%s: %s" % (step, what) for step in steps for what in ("mappings", "MiB")]
+        + ["seconds"]
+    ]
     status = 0
     for allocator in chosen:
         sys.stderr.write("%s ...\n" % allocator.name)
-        done = subprocess.run([target, str(args.mib)], env=allocator.environment(), stdout=subprocess.PIPE, text=True,
-                              check=False)
+        done = subprocess.run(
+            [target, str(args.mib)],
+            env=allocator.environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
         found = dict((line.split(" ", 1) for line in done.stdout.splitlines() if " " in line))
         line, seconds = [allocator.name], "-"
         for step in steps:
@@ -122,8 +146,13 @@ def main():
     if "startup" in sys.argv[1:2]:
         parser.add_argument("--runs", type=int, default=200, help="of each allocator (default 200)")
         parser.add_argument("--command", default="true", help="what to start (default: true)")
-        parser.add_argument("--limit", action="append", default=[], metavar="NAME=MS/KIB",
-                            help="fail when NAME costs more than that over the first allocator")
+        parser.add_argument(
+            "--limit",
+            action="append",
+            default=[],
+            metavar="NAME=MS/KIB",
+            help="fail when NAME costs more than that over the first allocator",
+        )
     else:
         parser.add_argument("--mib", type=int, default=4096, help="amount to fill (default 4096)")
     args = parser.parse_intermixed_args()

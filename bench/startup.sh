@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # startup.sh - what it costs to start a program under an allocator: time, memory, page faults.
 #
-#   startup.sh [NAME=PATH.so[,VARIABLE=VALUE...] | NAME]... [--runs N] [--command 'true'] [--limit NAME=MS/KIB]...
+#   startup.sh [NAME=PATH.so[,VARIABLE=VALUE...] | NAME]... [--runs N] [--command 'true']
+#              [--limit NAME=MS/KIB]...
 #
 # Starts /bin/true (or another short command) under each allocator in turn, many times, and prints medians and
 # how much more than the first allocator it takes; that is a start without preload unless glibc= is given

@@ -24,8 +24,8 @@ class Run:
         self.env = env or {}
         self.stdin = stdin
         self.cwd = cwd
-        self.output = output    # "stdout", a file's path, or None: nothing to compare
-        self.before = before    # called before the run, outside the measurement
+        self.output = output  # "stdout", a file's path, or None: nothing to compare
+        self.before = before  # called before the run, outside the measurement
 
 
 class Job:
@@ -64,7 +64,7 @@ class Workload(Job):
     def __init__(self, name, about, source, threads=None, factor=1.0):
         super().__init__(name, about, ["gcc", "g++", "libc6-dev"])
         self.source = source
-        self.threads = threads    # None: as many as the suite was asked for
+        self.threads = threads  # None: as many as the suite was asked for
         self.factor = factor
         self.argv = None
 
@@ -74,7 +74,9 @@ class Workload(Job):
             compiler = [os.environ.get("CXX", "g++"), "-std=c++17"]
         else:
             compiler = [os.environ.get("CC", "gcc"), "-std=gnu11"]
-        return compiler + ["-O2", "-Wall", "-Wextra"] + NO_BUILTINS + ["-o", target, source, "-lm", "-lpthread"]
+        return (
+            compiler + ["-O2", "-Wall", "-Wextra"] + NO_BUILTINS + ["-o", target, source, "-lm", "-lpthread"]
+        )
 
     def prepare(self, directory, scale, threads):
         count = threads if self.threads is None else self.threads
@@ -122,6 +124,7 @@ class OnFile(Job):
     def run(self, scratch):
         def fill(text):
             return text.replace("{file}", self.file).replace("{scratch}", scratch)
+
         output = self.output if self.output is None else fill(self.output)
         return Run([fill(word) for word in self.argv], stdin=self.file if self.stdin else None, output=output)
 
@@ -142,8 +145,12 @@ class GitGc(Job):
     def run(self, scratch):
         copy = os.path.join(scratch, "copy.git")
         argv = ["git", "-c", "pack.threads=%d" % self.threads, "-C", copy, "gc", "--quiet", "--prune=now"]
-        return Run(argv, env={"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}, output=None,
-                   before=lambda: shutil.copytree(self.template, copy))
+        return Run(
+            argv,
+            env={"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"},
+            output=None,
+            before=lambda: shutil.copytree(self.template, copy),
+        )
 
 
 class RocksDb(Job):
@@ -158,9 +165,17 @@ class RocksDb(Job):
 
     def run(self, scratch):
         number = fixtures.count(150000, self.scale)
-        argv = ["db_bench", "--benchmarks=fillrandom,readrandom,seekrandom,overwrite", "--num=%d" % number,
-                "--reads=%d" % (number // 2), "--db=%s" % os.path.join(scratch, "db"), "--value_size=100",
-                "--compression_type=none", "--threads=1", "--seed=1"]
+        argv = [
+            "db_bench",
+            "--benchmarks=fillrandom,readrandom,seekrandom,overwrite",
+            "--num=%d" % number,
+            "--reads=%d" % (number // 2),
+            "--db=%s" % os.path.join(scratch, "db"),
+            "--value_size=100",
+            "--compression_type=none",
+            "--threads=1",
+            "--seed=1",
+        ]
         return Run(argv, output=None)
 
 
@@ -170,29 +185,48 @@ class Redis(Job):
     server = True
 
     def __init__(self):
-        super().__init__("redis", "redis-server under redis-benchmark", ["redis-server", "redis-tools"],
-                         ["redis-server", "redis-benchmark", "redis-cli"])
+        super().__init__(
+            "redis",
+            "redis-server under redis-benchmark",
+            ["redis-server", "redis-tools"],
+            ["redis-server", "redis-benchmark", "redis-cli"],
+        )
         self.scale = 1.0
 
     def glibc_preload(self):
-        return "libc.so.6"    # Debian's package is linked with jemalloc
+        return "libc.so.6"  # Debian's package is linked with jemalloc
 
     def prepare(self, directory, scale, threads):
         self.scale = scale
 
     def run(self, scratch):
         socket = os.path.join(scratch, "socket")
-        argv = ["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no",
-                "--dir", scratch, "--daemonize", "no"]
+        argv = [
+            "redis-server",
+            "--port",
+            "0",
+            "--unixsocket",
+            socket,
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+            scratch,
+            "--daemonize",
+            "no",
+        ]
         run = Run(argv, output=None)
         cli = ["redis-cli", "-s", socket]
         run.ready = cli + ["ping"]
         run.ready_answer = "PONG"
         common = ["redis-benchmark", "-s", socket, "-q", "-c", "16", "-P", "16", "-r", "60000"]
         requests = str(fixtures.count(160000, self.scale))
-        run.load = [common + ["-n", requests, "-d", "180", "-t", "set,get,incr,lpush,rpop,sadd,hset,zadd,mset"],
-                    common + ["-n", requests, "-d", "24", "-t", "set,get"],
-                    common + ["-n", str(fixtures.count(20000, self.scale)), "-t", "lrange_100"]]
+        run.load = [
+            common + ["-n", requests, "-d", "180", "-t", "set,get,incr,lpush,rpop,sadd,hset,zadd,mset"],
+            common + ["-n", requests, "-d", "24", "-t", "set,get"],
+            common + ["-n", str(fixtures.count(20000, self.scale)), "-t", "lrange_100"],
+        ]
         run.stop = cli + ["shutdown", "nosave"]
         return run
 
@@ -218,8 +252,9 @@ http {{
 """
 
     def __init__(self):
-        super().__init__("nginx", "nginx under wrk; seconds for 100,000 requests", ["nginx-light", "wrk"],
-                         ["nginx", "wrk"])
+        super().__init__(
+            "nginx", "nginx under wrk; seconds for 100,000 requests", ["nginx-light", "wrk"], ["nginx", "wrk"]
+        )
         self.scale = 1.0
         self.directory = None
 
@@ -231,7 +266,9 @@ http {{
     def run(self, scratch):
         port = free_port()
         config = os.path.join(scratch, "nginx.conf")
-        fixtures.write(config, self.CONFIG.format(scratch=scratch, port=port, root=os.path.join(self.directory, "html")))
+        fixtures.write(
+            config, self.CONFIG.format(scratch=scratch, port=port, root=os.path.join(self.directory, "html"))
+        )
         run = Run(["nginx", "-c", config, "-p", scratch, "-e", os.path.join(scratch, "error")], output=None)
         url = "http://127.0.0.1:%d" % port
         run.ready = None
@@ -245,6 +282,7 @@ http {{
 
 def free_port():
     import socket
+
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
@@ -276,19 +314,64 @@ JOBS = [
     Workload("grow", "arrays that grow by realloc", "grow.c", threads=1),
     Workload("calloc", "zeroed blocks of all sizes", "calloc.c", threads=1),
     Redis(),
-    OnFile("sqlite", "sqlite3 on a script, in memory", ["sqlite3"], ["sqlite3"], fixtures.sql,
-           ["sqlite3", ":memory:"], ".sql", stdin=True),
-    Script("python", "python3 with PYTHONMALLOC=malloc", ["python3"], ["/usr/bin/python3"], "mix.py", ["-s"],
-           {"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"}),
-    OnFile("gcc", "gcc -O2 on a generated file", ["gcc"], ["gcc"], fixtures.c_file,
-           ["gcc", "-O2", "-S", "-o", "{scratch}/out.s", "{file}"], ".c", output="{scratch}/out.s"),
+    OnFile(
+        "sqlite",
+        "sqlite3 on a script, in memory",
+        ["sqlite3"],
+        ["sqlite3"],
+        fixtures.sql,
+        ["sqlite3", ":memory:"],
+        ".sql",
+        stdin=True,
+    ),
+    Script(
+        "python",
+        "python3 with PYTHONMALLOC=malloc",
+        ["python3"],
+        ["/usr/bin/python3"],
+        "mix.py",
+        ["-s"],
+        {"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"},
+    ),
+    OnFile(
+        "gcc",
+        "gcc -O2 on a generated file",
+        ["gcc"],
+        ["gcc"],
+        fixtures.c_file,
+        ["gcc", "-O2", "-S", "-o", "{scratch}/out.s", "{file}"],
+        ".c",
+        output="{scratch}/out.s",
+    ),
     OnFile("z3", "z3 on hard formulas", ["z3"], ["z3"], fixtures.formula, ["z3", "-smt2", "{file}"], ".smt2"),
-    OnFile("ghostscript", "gs on a generated PDF", ["ghostscript"], ["gs"], fixtures.pdf,
-           ["gs", "-q", "-dNOPAUSE", "-dBATCH", "-dSAFER", "-sDEVICE=pgmraw", "-r80",
-            "-sOutputFile={scratch}/pages", "{file}"], ".pdf", output="{scratch}/pages"),
+    OnFile(
+        "ghostscript",
+        "gs on a generated PDF",
+        ["ghostscript"],
+        ["gs"],
+        fixtures.pdf,
+        [
+            "gs",
+            "-q",
+            "-dNOPAUSE",
+            "-dBATCH",
+            "-dSAFER",
+            "-sDEVICE=pgmraw",
+            "-r80",
+            "-sOutputFile={scratch}/pages",
+            "{file}",
+        ],
+        ".pdf",
+        output="{scratch}/pages",
+    ),
     Script("lua", "lua on tables, strings, coroutines", ["lua5.4"], ["lua5.4"], "mix.lua"),
-    Script("node", "node on buffers, zlib, JSON", [] if shutil.which("node") else ["nodejs"], [node_command()],
-           "mix.js"),
+    Script(
+        "node",
+        "node on buffers, zlib, JSON",
+        [] if shutil.which("node") else ["nodejs"],
+        [node_command()],
+        "mix.js",
+    ),
     GitGc(),
     Nginx(),
     RocksDb(),
@@ -302,7 +385,8 @@ def select(patterns):
     chosen = []
     for pattern in patterns:
         found = [job for job in JOBS if job.name == pattern] or [
-            job for job in JOBS if job.name.startswith(pattern) or pattern in (job.group, job.group + "s")]
+            job for job in JOBS if job.name.startswith(pattern) or pattern in (job.group, job.group + "s")
+        ]
         if not found:
             raise ValueError("--only %s: no job of that name; --list shows them" % pattern)
         chosen += [job for job in found if job not in chosen]

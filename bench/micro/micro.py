@@ -3,6 +3,7 @@
 Called by pair.sh and instructions.sh; see there for the command line.
 """
 import argparse
+import csv
 import os
 import re
 import statistics
@@ -13,6 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BENCH = os.path.dirname(HERE)
 sys.path.insert(0, BENCH)
 import allocators  # noqa: E402
+import report  # noqa: E402
 
 BUILD = os.path.join(BENCH, "build")
 PAIR = os.path.join(BUILD, "pair")
@@ -30,9 +32,10 @@ def build():
     os.makedirs(BUILD, exist_ok=True)
     compiler = os.environ.get("CC", "gcc")
     common = [compiler, "-O2", "-std=gnu11", "-Wall", "-Wextra"] + NO_BUILTINS
-    for source, target, flags in (("pair.c", PAIR, []),
-                                  ("bump.c", os.path.join(BUILD, "bump.so"),
-                                   ["-fPIC", "-shared", "-fvisibility=hidden"])):
+    for source, target, flags in (
+        ("pair.c", PAIR, []),
+        ("bump.c", os.path.join(BUILD, "bump.so"), ["-fPIC", "-shared", "-fvisibility=hidden"]),
+    ):
         source = os.path.join(HERE, source)
         if os.path.exists(target) and os.path.getmtime(target) >= os.path.getmtime(source):
             continue
@@ -42,6 +45,52 @@ def build():
 def loop_arguments(args, order):
     result = ["--order", order, "--live", str(args.live)]
     return result + (["--touch"] if args.touch and order != "none" else [])
+
+
+def save(rows, args):
+    """The table as CSV, and its first figure by size as a plot, where that was asked for."""
+    if args.csv:
+        with open(args.csv, "w", newline="", encoding="utf-8") as f:
+            csv.writer(f).writerows(rows)
+    if args.svg:
+        done = subprocess.run(
+            ["gnuplot"], input=plot(rows, args), stderr=subprocess.PIPE, text=True, check=False
+        )
+        if done.returncode != 0:
+            die("no plot: %s" % done.stderr.strip())
+
+
+def plot(rows, args):
+    """A gnuplot script: a line for each allocator, sizes along the axis, the first order measured."""
+    names = list(dict.fromkeys(row[2] for row in rows[1:]))
+    lines = []
+    for i, name in enumerate(names):
+        lines.append("$d%d << EOD" % i)
+        lines += [
+            '"%s" %s' % (row[1], row[3].split()[0])
+            for row in rows[1:]
+            if row[0] == args.orders[0] and row[2] == name and row[3] != "crash"
+        ]
+        lines.append("EOD")
+    lines += [
+        'set terminal svg size 720,420 font "sans-serif,12" background "white"',
+        'set output "%s"' % args.svg,
+        'set title "One malloc/free pair by size, freed in %s order"' % args.orders[0],
+        'set xlabel "bytes"',
+        'set ylabel "%s"' % rows[0][3],
+        "set logscale y 2",
+        "set grid ytics lc rgb '#dddddd'",
+        "set border 3",
+        "set tics nomirror",
+        "set key outside right top",
+        "set offsets 0.2, 0.2, 0, 0",
+    ]
+    plots = [
+        "$d%d using 0:2:xtic(1) with linespoints pt 7 ps 0.6 lw 2 lc rgb '%s' title '%s'"
+        % (i, report.colour(name, i), name)
+        for i, name in enumerate(names)
+    ]
+    return "\n".join(lines + ["plot " + ", ".join(plots)]) + "\n"
 
 
 def table(rows):
@@ -54,11 +103,20 @@ def table(rows):
 
 # ---- by the clock ----
 
+
 def clock_run(allocator, order, sizes, args):
     """One process: its fastest and its median repetition, in ns, and the cycles of the fastest."""
-    command = [PAIR, "--sizes", sizes, "--pairs", str(args.pairs), "--repeat", "5"] + loop_arguments(args, order)
-    done = subprocess.run(command, env=allocator.environment(), stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, check=False)
+    command = [PAIR, "--sizes", sizes, "--pairs", str(args.pairs), "--repeat", "5"] + loop_arguments(
+        args, order
+    )
+    done = subprocess.run(
+        command,
+        env=allocator.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     found = re.search(r"ns_min=(\S+) ns_median=(\S+) cycles_min=(\S+)", done.stdout)
     if done.returncode != 0 or not found:
         return None, done
@@ -70,18 +128,24 @@ def clock(args, chosen):
     results = {}
     loop = []
     for round_number in range(args.rounds):
-        sys.stderr.write("\rround %d of %d" % (round_number + 1, args.rounds))
+        if sys.stderr.isatty():
+            sys.stderr.write("\rround %d of %d" % (round_number + 1, args.rounds))
         loop.append(clock_run(allocators.Allocator("none", "", {}), "none", args.sizes[0], args)[0])
         for order, sizes in cases:
             for allocator in chosen:
                 figures, done = clock_run(allocator, order, sizes, args)
                 if figures is None:
-                    sys.stderr.write("\n%s failed (exit %d): %s\n" % (allocator.name, done.returncode,
-                                                                    done.stderr.strip()[-200:]))
+                    sys.stderr.write(
+                        "\n%s failed (exit %d): %s\n"
+                        % (allocator.name, done.returncode, done.stderr.strip()[-200:])
+                    )
                 results.setdefault((order, sizes, allocator.name), []).append(figures)
-    sys.stderr.write("\r%30s\r" % "")
-    print("one malloc/free pair, %d live; the loop itself takes %.2f ns of each figure"
-          % (args.live, min(x[0] for x in loop)))
+    if sys.stderr.isatty():
+        sys.stderr.write("\r%30s\r" % "")
+    print(
+        "one malloc/free pair, %d live; the loop itself takes %.2f ns of each figure"
+        % (args.live, min(x[0] for x in loop))
+    )
     rows = [["order", "sizes", "allocator", "ns", "ns median", "cycles"]]
     status = 0
     for order, sizes in cases:
@@ -91,14 +155,23 @@ def clock(args, chosen):
                 rows.append([order, sizes, allocator.name, "crash", "", ""])
                 status = 1
                 continue
-            rows.append([order, sizes, allocator.name, "%.2f" % min(x[0] for x in figures),
-                         "%.2f" % statistics.median(x[1] for x in figures),
-                         "%.1f" % min(x[2] for x in figures)])
+            rows.append(
+                [
+                    order,
+                    sizes,
+                    allocator.name,
+                    "%.2f" % min(x[0] for x in figures),
+                    "%.2f" % statistics.median(x[1] for x in figures),
+                    "%.1f" % min(x[2] for x in figures),
+                ]
+            )
     table(rows)
+    save(rows, args)
     return status
 
 
 # ---- by instructions ----
+
 
 def count_run(allocator, order, sizes, pairs, args):
     """Totals of callgrind's events of one process, or None and what went wrong."""
@@ -106,8 +179,14 @@ def count_run(allocator, order, sizes, pairs, args):
     if args.detail:
         command += ["--cache-sim=yes", "--branch-sim=yes"]
     command += [PAIR, "--repeat", "1", "--sizes", sizes, "--pairs", str(pairs)] + loop_arguments(args, order)
-    done = subprocess.run(command, env=allocator.environment(), stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        command,
+        env=allocator.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     events = re.search(r"Events\s*:\s*(.*)", done.stderr)
     totals = re.search(r"Collected\s*:\s*(.*)", done.stderr)
     if done.returncode != 0 or not events or not totals:
@@ -123,8 +202,11 @@ def count_pair(allocator, order, sizes, args):
     for pairs in (short, 3 * short):
         total, done = count_run(allocator, order, sizes, pairs, args)
         if total is None:
-            sys.stderr.write("%s failed (exit %d): %s\n" % (allocator.name, done.returncode,
-                                                            done.stderr.strip()[-400:]))
+            said = [line for line in done.stderr.splitlines() if line and not line.startswith("==")]
+            sys.stderr.write(
+                "%s under valgrind ended with %d: %s\n"
+                % (allocator.name, done.returncode, said[-1] if said else "no message")
+            )
             return None
         totals.append(total)
     return {event: (totals[1][event] - totals[0][event]) / (2 * short) for event in totals[0]}
@@ -165,6 +247,7 @@ def instructions(args, chosen):
                 rows.append(row)
     print("one malloc/free pair, %d live; the loop itself takes 11 instructions of each figure" % args.live)
     table(rows)
+    save(rows, args)
     return status
 
 
@@ -172,17 +255,29 @@ def main():
     parser = argparse.ArgumentParser(prog=os.environ.get("BENCH_PROGRAM", "micro.py"))
     parser.add_argument("mode", choices=("clock", "instructions"), help=argparse.SUPPRESS)
     parser.add_argument("allocators", nargs="*", help="NAME=PATH.so[,VARIABLE=VALUE...] or a known name")
-    parser.add_argument("--orders", default="lifo,random", help="of lifo, fifo, random (default: %(default)s)")
-    parser.add_argument("--sizes", default="16-128",
-                        help="comma-separated sizes or ranges LOW-HIGH (default: %(default)s)")
+    parser.add_argument(
+        "--orders", default="lifo,random", help="of lifo, fifo, random (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--sizes", default="16-128", help="comma-separated sizes or ranges LOW-HIGH (default: %(default)s)"
+    )
     parser.add_argument("--by-size", action="store_true", help="sizes 16 to 4096, one after the other")
     parser.add_argument("--live", type=int, default=1024, help="blocks at a time (default: %(default)s)")
     parser.add_argument("--touch", action="store_true", help="write the first and last byte of each block")
-    parser.add_argument("--rounds", type=int, default=5, help="clock: interleaved rounds (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="clock: interleaved rounds (default: %(default)s)"
+    )
     parser.add_argument("--pairs", type=int, default=1 << 20, help="clock: pairs a repetition")
     parser.add_argument("--detail", action="store_true", help="instructions: also memory, cache and branches")
-    parser.add_argument("--limit", action="append", default=[], metavar="NAME=N",
-                        help="instructions: fail when NAME needs more than N")
+    parser.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="instructions: fail when NAME needs more than N",
+    )
+    parser.add_argument("--csv", metavar="FILE", help="also write the table there")
+    parser.add_argument("--svg", metavar="FILE", help="also draw it there, by size")
     args = parser.parse_intermixed_args()
     args.orders = args.orders.split(",")
     for order in args.orders:

@@ -213,6 +213,7 @@ int main(int argc, char** argv) {
   qsort(ns, s.repeat, sizeof(ns[0]), compare_double);
   qsort(cycles, s.repeat, sizeof(cycles[0]), compare_double);
   printf("order=%s sizes=%zu-%zu live=%zu ns_min=%.2f ns_median=%.2f cycles_min=%.2f cycles_median=%.2f\n",
-         order_names[s.order], s.low, s.high, s.live, ns[0], ns[s.repeat / 2], cycles[0], cycles[s.repeat / 2]);
+         order_names[s.order], s.low, s.high, s.live, ns[0], ns[s.repeat / 2], cycles[0],
+         cycles[s.repeat / 2]);
   return 0;
 }

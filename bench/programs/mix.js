@@ -33,7 +33,8 @@ function compression() {
 }
 
 function documents() {
-  const rows = Array.from({length: 3000}, (_, i) => ({id: i, name: 'row ' + i, tags: [below(50), below(50)]}));
+  const row = (_, i) => ({id: i, name: 'row ' + i, tags: [below(50), below(50)]});
+  const rows = Array.from({length: 3000}, row);
   const back = JSON.parse(Buffer.from(JSON.stringify(rows)).toString('utf8'));
   const groups = new Map();
   for (const row of back) for (const tag of row.tags) groups.set(tag, (groups.get(tag) || 0) + row.id);
@@ -42,12 +43,16 @@ function documents() {
 
 function digests() {
   let sum = 0;
-  for (let i = 0; i < 3000; i++) sum += crypto.createHash('sha256').update('value ' + below(1000)).digest()[0];
+  for (let i = 0; i < 3000; i++) {
+    sum += crypto.createHash('sha256').update('value ' + below(1000)).digest()[0];
+  }
   return sum;
 }
 
 let checksum = 0;
 for (let i = 0; i < rounds; i++) {
-  for (const part of [buffers, compression, documents, digests]) checksum = (Math.imul(checksum, 31) + part()) >>> 0;
+  for (const part of [buffers, compression, documents, digests]) {
+    checksum = (Math.imul(checksum, 31) + part()) >>> 0;
+  }
 }
 console.log('checksum ' + checksum.toString(16));

@@ -63,6 +63,8 @@ end
 
 local checksum = 0
 for _ = 1, math.max(1, math.floor(scale * 12 + 0.5)) do
-  for _, part in ipairs {trees, strings, objects, generators} do checksum = (checksum * 31 + part()) % 4294967296 end
+  for _, part in ipairs {trees, strings, objects, generators} do
+    checksum = (checksum * 31 + part()) % 4294967296
+  end
 end
 print(string.format("checksum %08x", checksum))

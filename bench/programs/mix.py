@@ -65,8 +65,16 @@ def words(random):
 
 
 def documents(random):
-    rows = [{"id": i, "name": "row %d" % i, "tags": ["t%d" % random.below(50) for _ in range(4)],
-             "value": random.below(10000) / 16, "nested": {"a": [i, i + 1], "b": None}} for i in range(4000)]
+    rows = [
+        {
+            "id": i,
+            "name": "row %d" % i,
+            "tags": ["t%d" % random.below(50) for _ in range(4)],
+            "value": random.below(10000) / 16,
+            "nested": {"a": [i, i + 1], "b": None},
+        }
+        for i in range(4000)
+    ]
     text = json.dumps(rows)
     back = json.loads(text)
     groups = {}

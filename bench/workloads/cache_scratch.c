@@ -38,7 +38,8 @@ static void hand_out(work_t* work, unsigned threads) {
   for (unsigned i = 0; i < threads + SPARE; i++) objects[i] = bench_checked(malloc(SIZE));
   for (unsigned i = 0; i <= SPARE; i++) {
     unsigned together = 0;
-    for (unsigned t = 0; t < threads; t++) together += (uintptr_t)objects[i + t] / 64 == (uintptr_t)objects[i] / 64;
+    uintptr_t line = (uintptr_t)objects[i] / 64;
+    for (unsigned t = 0; t < threads; t++) together += (uintptr_t)objects[i + t] / 64 == line;
     if (together > most) {
       most = together;
       best = i;

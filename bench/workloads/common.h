@@ -34,11 +34,13 @@ static inline bench_t bench_arguments(int argc, char** argv) {
   char* end;
   if (argc > 1) {
     bench.scale = strtod(argv[1], &end);
-    if (*end != 0 || !(bench.scale > 0 && bench.scale <= 1000)) bench_fail("SCALE is a number above 0, at most 1000");
+    int good = *end == 0 && bench.scale > 0 && bench.scale <= 1000;
+    if (!good) bench_fail("SCALE is a number above 0, at most 1000");
   }
   if (argc > 2) {
     unsigned long threads = strtoul(argv[2], &end, 10);
-    if (*end != 0 || threads < 1 || threads > BENCH_MAX_THREADS) bench_fail("THREADS is a number from 1 to 256");
+    int good = *end == 0 && threads >= 1 && threads <= BENCH_MAX_THREADS;
+    if (!good) bench_fail("THREADS is a number from 1 to 256");
     bench.threads = (unsigned)threads;
   }
   return bench;

@@ -70,7 +70,9 @@ uint64_t words(bench_random_t* random, size_t operations) {
     if (postings.size() > 50000) postings.erase(postings.begin());
   }
   uint64_t sum = postings.size();
-  for (const auto& entry : sorted) sum = bench_mix(sum, entry.second.size() + static_cast<unsigned char>(entry.first[0]));
+  for (const auto& entry : sorted) {
+    sum = bench_mix(sum, entry.second.size() + static_cast<unsigned char>(entry.first[0]));
+  }
   return sum;
 }
 

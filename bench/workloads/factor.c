@@ -156,7 +156,9 @@ static number_t* divide(const number_t* a, const number_t* b, number_t** rest) {
   number_t* u = shifted(a, bits, 1);
   number_t* v = shifted(b, bits, 0);
   number_t* quotient = number_new(a->length - b->length + 1u);
-  for (size_t place = quotient->length; place-- > 0;) quotient->digits[place] = divide_step(u->digits, v, place);
+  for (size_t place = quotient->length; place-- > 0;) {
+    quotient->digits[place] = divide_step(u->digits, v, place);
+  }
   number_t* remainder = number_new(b->length);
   for (size_t i = 0; i < b->length; i++) {
     uint64_t two = (uint64_t)u->digits[i + 1] << 32 | u->digits[i];
@@ -444,6 +446,7 @@ int main(int argc, char** argv) {
   bench_t bench = bench_arguments(argc, argv);
   size_t count = bench_scaled(&bench, 6);
   uint64_t sum = 0;
-  for (size_t i = 0; i < count; i++) sum = bench_mix(sum, factorise(numbers[i % (sizeof(numbers) / sizeof(numbers[0]))]));
+  size_t different = sizeof(numbers) / sizeof(numbers[0]);
+  for (size_t i = 0; i < count; i++) sum = bench_mix(sum, factorise(numbers[i % different]));
   return bench_end(sum);
 }

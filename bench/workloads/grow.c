@@ -36,7 +36,8 @@ static void append(buffer_t* b, size_t more, int exact) {
 }
 
 /* `operations` appends to random buffers; a buffer at its limit is checked, freed and begins again. */
-static uint64_t grow(bench_random_t* random, size_t buffers, size_t step, size_t limit, int exact, size_t operations) {
+static uint64_t grow(bench_random_t* random, size_t buffers, size_t step, size_t limit, int exact,
+                     size_t operations) {
   uint64_t sum = 0;
   buffer_t* all = bench_checked(calloc(buffers, sizeof(buffer_t)));
   for (size_t n = 0; n < operations; n++) {

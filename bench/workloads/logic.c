@@ -43,7 +43,9 @@ static cube_t* cube_copy(const cube_t* from) {
   return memcpy(bench_checked(malloc(size)), from, size);
 }
 
-static unsigned get(const cube_t* c, unsigned v) { return (unsigned)(c->bits[v / 32] >> (v % 32 * 2)) & BOTH; }
+static unsigned get(const cube_t* c, unsigned v) {
+  return (unsigned)(c->bits[v / 32] >> (v % 32 * 2)) & BOTH;
+}
 
 static void set(cube_t* c, unsigned v, unsigned value) {
   unsigned shift = v % 32 * 2;
