@@ -90,7 +90,7 @@ typedef enum mi_fault_e {
   MI_FAULT_INTERIOR_FREE = 2,        ///< "interior-free": a pointer into a block, not to its start.
   MI_FAULT_UNALIGNED_FREE = 3,       ///< "unaligned-free": no block starts at an address like this.
   MI_FAULT_FOREIGN_FREE = 4,         ///< "foreign-free": not our memory: stack, globals, mmap.
-  MI_FAULT_INVALID_FREE = 5,         ///< "invalid-free": memory of ours that was never handed out.
+  MI_FAULT_INVALID_FREE = 5,         ///< "invalid-free": memory of ours where there is no block.
   MI_FAULT_OVERFLOW = 6,             ///< "overflow": bytes behind the block were written to.
   MI_FAULT_UNDERFLOW = 7,            ///< "underflow": bytes before the block were written to.
   MI_FAULT_WRITE_AFTER_FREE = 8,     ///< "write-after-free": a freed block changed.

@@ -195,6 +195,12 @@ bool sec_fault_describe(sec_report_t* report) {
   if (page->reciprocal != 0) {
     return (page->flags & PAGE_LARGE) ? describe_large(report, page) : describe_small(report, page);
   }
+  uintptr_t block;
+  if (sec_large_freed(report->address, &block, &report->block_size)) {
+    report->fault = MI_FAULT_USE_AFTER_FREE;
+    report->block = (const void*)block;
+    return true;
+  }
   size_t slice = ((uintptr_t)report->address - mim_process.region) / SLICE_SIZE;
   bool separator = slice % SEGMENT_SLICES >= SEGMENT_SLICES - HOOK_SEPARATOR_SLICES;
   if (separator && describe_before(report)) return true;

@@ -158,6 +158,12 @@ mim_inline uint16_t* hook_page_done(page_t* page, bool discard, bool* zero) {
   return sec_page_done(page, discard, zero);
 }
 
+// Read by sec_large_freed. An empty slot without this has key 0.
+mim_inline void hook_large_gone(page_t* slot, uintptr_t block, size_t request) {
+  slot->hook.key = block;
+  slot->hook.fence = request;
+}
+
 // ---- blocks, off the fast path ---------------------------------------------------------------------------------------
 
 size_t sec_usable(page_t* page, const void* p);

@@ -222,12 +222,28 @@ void sec_large_back(page_t* page) {
   }
 }
 
+bool sec_large_freed(const void* p, uintptr_t* block, size_t* request) {
+  const page_t* slot = mim_page_of(p);
+  size_t slice = ((uintptr_t)p - mim_process.region) / SLICE_SIZE;  // in memory handed in: beyond the region
+  size_t steps = slice < mim_process.region_size / SLICE_SIZE ? min_size(slice, GIB / SLICE_SIZE) : 0;
+  for (; slot != NULL && slot->reciprocal == 0; slot--, steps--) {
+    if (slot->hook.key != 0) {
+      *block = slot->hook.key;
+      *request = slot->hook.fence;
+      return (uintptr_t)p - *block < max_size(*request, 1);
+    }
+    if (steps == 0) return false;
+  }
+  return false;
+}
+
 // ---- foreign pointers -----------------------------------------------------------------------------------------------
 
 enum { FOREIGN_ABORT = 0, FOREIGN_PASS = 1, FOREIGN_IGNORE = 2 };
 
 void sec_foreign(const void* p, const char* what) {
-  int policy = mim_process.hook.foreign_policy;
+  page_t* page = mim_page_of(p);
+  int policy = page != NULL ? FOREIGN_ABORT : mim_process.hook.foreign_policy;  // no way round for what is ours
   if (policy == FOREIGN_IGNORE) return;
   if (policy == FOREIGN_PASS && strcmp(what, "free") == 0) {
     void (*next)(void*) = (void (*)(void*))(uintptr_t)dlsym(RTLD_NEXT, "free");
@@ -236,14 +252,18 @@ void sec_foreign(const void* p, const char* what) {
       return;
     }
   }
-  page_t* page = mim_page_of(p);
-  sec_violation(&(sec_report_t){
-                    .fault = page != NULL ? MI_FAULT_INVALID_FREE : MI_FAULT_FOREIGN_FREE,
-                    .address = p,
-                    .page = page,
-                    .operation = what,
-                },
-                default_severity());
+  sec_report_t report = {
+      .fault = page != NULL ? MI_FAULT_INVALID_FREE : MI_FAULT_FOREIGN_FREE,
+      .address = p,
+      .page = page,
+      .operation = what,
+  };
+  uintptr_t block;
+  if (page != NULL && sec_large_freed(p, &block, &report.block_size)) {
+    report.block = (const void*)block;
+    if ((uintptr_t)p == block) report.fault = MI_FAULT_DOUBLE_FREE;
+  }
+  sec_violation(&report, default_severity());
 }
 
 // ---- start ----------------------------------------------------------------------------------------------------------

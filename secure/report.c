@@ -188,7 +188,7 @@ static void put_access(out_t* out, const facts_t* facts) {
     out_put(out, "    claimed:   a size of %zu byte%s\n", r->claimed, plural(r->claimed));
   } else if (r->fault == MI_FAULT_FAMILY_MISMATCH) {
     out_put(out, "    claimed:   a block from %s\n", family_names[r->claimed & 3]);
-  } else if (r->fault == MI_FAULT_WRITE_AFTER_FREE) {
+  } else if (r->fault == MI_FAULT_WRITE_AFTER_FREE || r->fault == MI_FAULT_USE_AFTER_FREE) {
     out_put(out, "    access:    at byte %zu of a freed %zu-byte block\n", inside, size);
   } else if (r->fault == MI_FAULT_ACCESS_ZERO_SIZE) {
     out_put(out, "    access:    at byte %zu of a block of 0 bytes\n", inside);
@@ -205,6 +205,10 @@ static void put_access(out_t* out, const facts_t* facts) {
 static void put_block(out_t* out, const facts_t* facts) {
   const sec_report_t* r = facts->report;
   if (facts->block == NULL) return;
+  if (facts->page == NULL) {
+    out_put(out, "    block:     %p, large, its memory has been given back\n", (const void*)facts->block);
+    return;
+  }
   out_put(out, "    block:     %p, number %zu of its page, room for %zu byte%s\n", (const void*)facts->block,
           (size_t)r->index, r->block_size, plural(r->block_size));
   if (!facts->has_state) return;

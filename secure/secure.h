@@ -86,6 +86,9 @@ bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool ze
 void sec_foreign(const void* p, const char* what) mim_cold;
 void sec_large_out(page_t* page, tld_t* tld, size_t size, family_t family);
 void sec_large_back(page_t* page);
+// Was there a large block at `p` that has been freed? Where it began, and how many bytes were asked for. For reports:
+// it is forgotten when its memory is used again.
+bool sec_large_freed(const void* p, uintptr_t* block, size_t* request);
 
 // ---- fence.c --------------------------------------------------------------------------------------------------------
 void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t slack) mim_cold;

@@ -198,6 +198,14 @@ mim_inline uint16_t* hook_page_done(page_t* page, bool discard, bool* zero) {
   return NULL;
 }
 
+// The slot of a large block that was just given up has been cleared: the layer may leave there what it was. It stays
+// until the slot is used again.
+mim_inline void hook_large_gone(page_t* slot, uintptr_t block, size_t request) {
+  (void)slot;
+  (void)block;
+  (void)request;
+}
+
 // ---- blocks, off the fast path ---------------------------------------------------------------------------------------
 
 // The usable size of a live block: what the program may write. In the secure build, what it asked for. 0 for an

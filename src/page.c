@@ -129,6 +129,8 @@ void mim_page_release(page_t* page, bool discard) {
   span_kind_t kind = large ? SPAN_LARGE : page->stride > page->block_size ? SPAN_GUARDED : SPAN_BLOCKS;
   uint16_t* side = hook_page_done(page, discard, &zero);
   size_t slices = page->slices;
+  uintptr_t block = page->origin + ((uintptr_t)1 << LARGE_STRIDE_SHIFT);
+  size_t request = page->large_request;
   heap_t* heap = page->heap;
   stats_t* stats = &heap->tld->stats;
   heap->page_count--;
@@ -140,6 +142,7 @@ void mim_page_release(page_t* page, bool discard) {
   // An all-zero slot has reciprocal 0, in which no address is valid.
   atomic_store_explicit(&page->owner, NULL, memory_order_relaxed);
   memset((uint8_t*)page + offsetof(page_t, origin), 0, sizeof(page_t) - offsetof(page_t, origin));
+  if (large) hook_large_gone(page, block, request);
   if (side != NULL) mim_meta_free(side, side_bytes);
   mim_region_free((size_t)(page - mim_process.slots), slices, zero, kind);
 }

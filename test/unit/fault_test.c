@@ -284,6 +284,7 @@ static void test_freed_and_empty(void** state) {
   run("freed_large", OPTION, NULL);
   assert_true(child_killed(&child, SIGABRT));
   assert_says("mimalloc: violation: use-after-free: 0x");
+  assert_says("    access:    at byte 100 of a freed 300000-byte block\n");
   run("zero_size", OPTION, NULL);
   assert_true(child_killed(&child, SIGABRT));
   assert_says("mimalloc: violation: access-zero-size: 0x");

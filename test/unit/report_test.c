@@ -41,7 +41,7 @@ static const struct {
      "mimalloc: violation: unaligned-free: 0xabc0 no block starts at an address like this\n"},
     {MI_FAULT_FOREIGN_FREE, "foreign-free",
      "mimalloc: violation: foreign-free: 0xabc0 not memory of this allocator\n"},
-    {MI_FAULT_INVALID_FREE, "invalid-free", "mimalloc: violation: invalid-free: 0xabc0 was never handed out\n"},
+    {MI_FAULT_INVALID_FREE, "invalid-free", "mimalloc: violation: invalid-free: 0xabc0 no block is there\n"},
     {MI_FAULT_OVERFLOW, "overflow",
      "mimalloc: violation: overflow: 0xabc0 the bytes behind a block were overwritten\n"},
     {MI_FAULT_UNDERFLOW, "underflow",
@@ -164,7 +164,7 @@ static void test_underflow(void** state) {
   assert_says("    access:    1 byte before the start of a 40-byte block\n");
 }
 
-enum { TWICE, INSIDE, ODD, FOREIGN, CLAIM, FAMILY, LARGE_TWICE };
+enum { TWICE, INSIDE, ODD, FOREIGN, CLAIM, FAMILY, LARGE_TWICE, LARGE_INSIDE, NEVER };
 
 static void misuse(void* arg) {
   char* p = take(40);
@@ -175,6 +175,9 @@ static void misuse(void* arg) {
     case FOREIGN: give(arg); break;
     case CLAIM: mi_free_size(p, 48); break;
     case FAMILY: mi_delete_array(mi_new(40)); break;
+    case LARGE_TWICE: p = take(300000); give(p); give(p); break;
+    case LARGE_INSIDE: p = take(300000); give(p); give(p + 256 * 1024); break;
+    case NEVER: p = take(40); give(p + 40 * 1024 * 1024); break;
     default: break;
   }
 }
@@ -193,6 +196,10 @@ static void test_frees(void** state) {
                "    requested: 40 bytes\n"}},
       {FAMILY, {"mimalloc: violation: family-mismatch: 0x", "    claimed:   a block from new[]\n",
                 "    state:     live, from new\n"}},
+      {LARGE_TWICE, {"mimalloc: violation: double-free: 0x", ", large, its memory has been given back\n", NULL}},
+      {LARGE_INSIDE, {"mimalloc: violation: invalid-free: 0x", "    access:    262144 bytes into a 300000-byte block\n",
+                      ", large, its memory has been given back\n"}},
+      {NEVER, {"mimalloc: violation: invalid-free: 0x", "    noticed:   by free\n", NULL}},
   };
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
     int how = cases[i].how;
