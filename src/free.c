@@ -28,6 +28,7 @@ void mim_free_slow(page_t* page, void* p, family_t family) {
   heap_t* heap = mim_thread_heap();
   if (mim_unlikely(heap == NULL)) return;  // no memory for a heap: the block is lost, the program goes on
   tld_t* me = heap->tld;
+  mim_mail_deliver(me);  // a thread that only frees never takes malloc's generic path
   for (;;) {
     tld_t* owner = mim_page_owner(page);
     if (owner == me) {
