@@ -90,7 +90,7 @@ typedef struct region_info_s {
   size_t reserved, committed, committed_peak, purged_total, purge_calls, open_calls, segments, opened;
 } region_info_t;
 void mim_region_info(region_info_t* info);
-// For walks: one past the last slice in use, and the slice after one.
+// For walks: one past the last slice in use, and the slice after one; the first is the one after SIZE_MAX.
 size_t mim_region_slices(void);
 size_t mim_region_slice_next(size_t slice);
 

@@ -410,7 +410,7 @@ bool mim_region_purge(bool force) {
   lock_acquire(&mim_region_lock);
   uint64_t next = 0;
   atomic_store_explicit(&region.purge_at, 0, memory_order_relaxed);
-  for (size_t index = 0; index < segments_end(); index = segment_next(index)) {
+  for (size_t index = segment_next(SIZE_MAX); index < segments_end(); index = segment_next(index)) {
     segment_t* segment = segment_at(index);
     if (segment->purge_at == 0) continue;
     if (force || segment->purge_at <= now) {

@@ -185,14 +185,9 @@ size_t mi_stats_get_bin_size(size_t bin) {
 __attribute__((no_sanitize("thread"))) void mim_stats_usage(usage_t* usage) {
   memset(usage, 0, sizeof(*usage));
   if (!mim_process_init()) return;
-  size_t count = mim_region_slices();
-  for (size_t slice = 0, step; slice < count; slice += step) {
-    const page_t* page = &mim_process.slots[slice];
-    step = max_size(1, page->slices);
-    if (page->reciprocal == 0 || atomic_load_explicit((_Atomic(size_t)*)&page->back, memory_order_relaxed) != 0) {
-      step = 1;
-      continue;
-    }
+  for (size_t i = mim_region_slice_next(SIZE_MAX); i < mim_region_slices(); i = mim_region_slice_next(i)) {
+    const page_t* page = &mim_process.slots[i];
+    if (page->reciprocal == 0 || __atomic_load_n((const size_t*)&page->back, __ATOMIC_RELAXED) != 0) continue;
     bool large = (page->flags & PAGE_LARGE) != 0;
     usage_bin_t* bin = &usage->bins[large ? BIN_LARGE : min_size(page->bin, BIN_COUNT - 1)];
     size_t used = page->used;

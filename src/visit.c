@@ -55,7 +55,7 @@ bool mi_heap_visit_blocks(const mi_heap_t* heap, bool blocks, mi_block_visit_fun
   if (heap == NULL || heap->tld != mim_tls.tld || visitor == NULL) return false;
   mim_mail_deliver(heap->tld);
   bool more = true;
-  for (size_t i = 0; more && i < mim_region_slices(); i = mim_region_slice_next(i)) {
+  for (size_t i = mim_region_slice_next(SIZE_MAX); more && i < mim_region_slices(); i = mim_region_slice_next(i)) {
     page_t* page = &mim_process.slots[i];
     if (!is_page(page) || mim_page_heap(page) != heap) continue;
     tld_t* nobody = NULL;
@@ -74,7 +74,7 @@ bool mi_abandoned_visit_blocks(mi_subproc_id_t subproc, int heap_tag, bool block
   if (heap == NULL || subproc == NULL || visitor == NULL || mim_option(mi_option_visit_abandoned) == 0) return false;
   if (heap_tag > 0) return true;  // pages of heaps with a tag went to the thread's heap when they were deleted
   bool more = true;
-  for (size_t i = 0; more && i < mim_region_slices(); i = mim_region_slice_next(i)) {
+  for (size_t i = mim_region_slice_next(SIZE_MAX); more && i < mim_region_slices(); i = mim_region_slice_next(i)) {
     page_t* page = &mim_process.slots[i];
     tld_t* nobody = NULL;
     if (!is_page(page) || mim_page_owner(page) != NULL) continue;
