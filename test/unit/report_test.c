@@ -517,6 +517,42 @@ static void from_signal(void* arg) {
   raise(SIGUSR1);
 }
 
+// On an alternate stack of the size that programs make (SIGSTKSZ is 8 KiB), most of which the kernel may need.
+static char small_stack[64 * 1024];
+
+static void from_small_stack(void* arg) {
+  (void)arg;
+  memset(small_stack, 0x5A, sizeof(small_stack));
+  stack_t stack = {.ss_sp = small_stack, .ss_size = sizeof(small_stack), .ss_flags = 0};
+  struct sigaction action;
+  memset(&action, 0, sizeof(action));
+  action.sa_handler = in_signal;
+  action.sa_flags = SA_ONSTACK;
+  sigaltstack(&stack, NULL);
+  sigaction(SIGUSR1, &action, NULL);
+  raise(SIGUSR1);
+  size_t untouched = 0;
+  while (small_stack[untouched] == 0x5A) untouched++;
+  printf("%zu bytes used\n", sizeof(small_stack) - untouched);
+  fflush(stdout);
+}
+
+static int role_small(void) {
+  from_small_stack(NULL);
+  return 0;
+}
+
+static void test_small_stack(void** state) {
+  (void)state;
+  child_again(&child, (again_t){.role = "small", .env = {"MIMALLOC_ON_VIOLATION=report", "MIMALLOC_REPORT=json"}});
+  assert_true(child_exited(&child, 0));
+  const char* at = strstr(child.text, "}\n");
+  assert_non_null(at);
+  size_t used = strtoul(at + 2, NULL, 10);
+  size_t kernel = (size_t)sysconf(_SC_MINSIGSTKSZ);
+  if (used > 6144 + kernel) fail_msg("%zu bytes of stack used, %zu of them by the kernel at most", used, kernel);
+}
+
 // A handler for SIGABRT does not keep the process alive, nor does ignoring or blocking it.
 static void abort_ignored(void* arg) {
   signal(SIGABRT, SIG_IGN);
@@ -604,6 +640,7 @@ int main(int argc, char** argv) {
   if (argc > 1) {
     if (strcmp(argv[1], "misuse") == 0) return role_misuse();
     if (strcmp(argv[1], "many") == 0) return role_many();
+    if (strcmp(argv[1], "small") == 0) return role_small();
     return 2;
   }
   const struct CMUnitTest tests[] = {
@@ -615,7 +652,7 @@ int main(int argc, char** argv) {
       cmocka_unit_test(test_off_and_errno), cmocka_unit_test(test_handler),
       cmocka_unit_test(test_handlers_ways), cmocka_unit_test(test_threads),
       cmocka_unit_test(test_signals),       cmocka_unit_test(test_broken_output),
-      cmocka_unit_test(test_fork),
+      cmocka_unit_test(test_fork),          cmocka_unit_test(test_small_stack),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
