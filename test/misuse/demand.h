@@ -13,12 +13,11 @@ typedef struct demand_row_s {
 } demand_row_t;
 
 typedef struct demand_table_s {
-  const char* file;
   demand_row_t* rows;
   size_t count;
 } demand_table_t;
 
-// Prints what is wrong with the file, with its line, and returns false.
+// Adds the rows of a file. Prints what is wrong with it, with its line, and returns false.
 bool demand_load(demand_table_t* table, const char* file);
 
 // Does the case fulfil the first row that is about it? Otherwise prints why not.

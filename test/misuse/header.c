@@ -63,6 +63,7 @@ static verdict_t previous_free(size_t size) {
 static verdict_t next_low_byte_zero(size_t size) {
   char* p = crowd(size);
   char* next = crowd_neighbour(p);
+  crowd_remove(next);
   at(MISUSE);
   poke(p, (ptrdiff_t)chunk(size) - 8, 0);
   at(FREE);
@@ -87,6 +88,7 @@ static verdict_t last_size_all_ones(size_t size) {
 static verdict_t unlink_forged(size_t size) {
   uintptr_t* p = crowd(size);
   uintptr_t* next = crowd_neighbour(p);
+  crowd_remove(next);
   size_t forged = chunk(size) - 16;
   memset(elsewhere, 0, 4096);
   uintptr_t* lists = (uintptr_t*)(elsewhere + 1024);
@@ -106,14 +108,14 @@ static verdict_t unlink_forged(size_t size) {
   return settle(p, size);
 }
 
-// The same bytes once more, but the block is given to realloc.
+// The same bytes once more, but the block is given to realloc before it is freed.
 static verdict_t size_doubled_realloc(size_t size) {
   size_t* p = crowd(size);
   at(MISUSE);
   *(size_t volatile*)&p[-1] = (chunk(size) * 2) | 1;
   at(FREE);
   void* q = hide(realloc(p, size + 1));
-  return q == NULL ? MISSED : handed_out(size, NULL, 0);
+  return q == NULL ? MISSED : free_and_look(q, size);
 }
 
 // The start of the 64 KiB, or of the 4 MiB, that the block lies in: where some allocators keep their notes.

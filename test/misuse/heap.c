@@ -161,6 +161,7 @@ static verdict_t mi_free_interior(size_t size) {
 static verdict_t mi_free_foreign(size_t size) {
   if (!has_heaps()) return NOT_HERE;
   mi.free(mi.malloc(size));
+  about(elsewhere + 4096, 1);
   at(MISUSE);
   mi.free(elsewhere + 4096);
   return handed_out(size, elsewhere, ELSEWHERE_SIZE);

@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 static verdict_t free_at(size_t size, ptrdiff_t offset) {
-  char* p = crowd(size);
+  char* p = crowd_choose(crowd(size), offset);
+  if (crowd_has(p + offset)) return NOT_HERE;  // no place at this distance is wrong
   memset(p, 0, size);
+  about(p + offset, 1);
   at(MISUSE);
   free(hide(p + offset));
   return handed_out(size, p, size);
@@ -92,6 +94,7 @@ static verdict_t free_foreign(size_t size, char* area, size_t room) {
   memcpy(area + 48, words, sizeof(words));
   words[1] = 0x21;
   if (end + 16 <= room) memcpy(area + end - 16, words, sizeof(words));
+  about(area + 64, size);
   at(MISUSE);
   free(hide(area + 64));
   return handed_out(size, area, room);
@@ -121,6 +124,7 @@ static verdict_t stack_forged(size_t size) {
 static verdict_t stack_plain(size_t size) {
   char area[256] = {0};
   free(get(size));
+  about(area + 64, 1);
   at(MISUSE);
   free(hide(area + 64));
   return handed_out(size, hide(area), sizeof(area));
@@ -129,6 +133,7 @@ static verdict_t stack_plain(size_t size) {
 static verdict_t stack_unaligned(size_t size) {
   char area[256] = {0};
   free(get(size));
+  about(area + 61, 1);
   at(MISUSE);
   free(hide(area + 61));
   return handed_out(size, hide(area), sizeof(area));
@@ -141,6 +146,7 @@ static verdict_t global_forged(size_t size) {
 
 static verdict_t global_plain(size_t size) {
   free(get(size));
+  about(elsewhere + 4096, 1);
   at(MISUSE);
   free(hide(elsewhere + 4096));
   return handed_out(size, elsewhere, ELSEWHERE_SIZE);
@@ -161,6 +167,7 @@ static verdict_t mapping_start(size_t size) {
   free(get(size));
   char* area = map_room(size + 4096);
   if (area == NULL) return SET_UP_FAILED;
+  about(area, 1);
   at(MISUSE);
   free(area);
   return handed_out(size, area, size + 4096);
@@ -170,6 +177,7 @@ static verdict_t mapping_gone(size_t size) {
   free(get(size));
   char* area = map_room(size + 4096);
   if (area == NULL || munmap(area, size + 4096) != 0) return SET_UP_FAILED;
+  about(area + 16, 1);
   at(MISUSE);
   free(area + 16);
   return handed_out(size, NULL, 0);
@@ -185,6 +193,7 @@ static verdict_t break_memory(size_t size) {
 
 static verdict_t free_number(size_t size, uintptr_t number) {
   crowd(size);
+  about((void*)number, 1);
   at(MISUSE);
   free((void*)hide_number(number));
   return handed_out(size, NULL, 0);
@@ -197,6 +206,7 @@ static verdict_t wild(size_t size) { return free_number(size, 0x123456789000u + 
 
 static verdict_t flipped(size_t size, uintptr_t mask) {
   void* p = crowd(size);
+  about((void*)((uintptr_t)p ^ mask), 1);
   at(MISUSE);
   free((void*)hide_number((uintptr_t)p ^ mask));
   return handed_out(size, p, size);
@@ -210,6 +220,7 @@ static verdict_t tagged_low_bits(size_t size) { return flipped(size, 7); }
 // A missing prototype: the address went through an int.
 static verdict_t cut_to_32_bits(size_t size) {
   void* p = crowd(size);
+  about((void*)(uintptr_t)(uint32_t)(uintptr_t)p, 1);
   at(MISUSE);
   free((void*)hide_number((uint32_t)(uintptr_t)p));
   return handed_out(size, p, size);
@@ -217,6 +228,7 @@ static verdict_t cut_to_32_bits(size_t size) {
 
 static verdict_t function_address(size_t size) {
   crowd(size);
+  about((void*)(uintptr_t)&function_address, 1);
   at(MISUSE);
   free((void*)hide_number((uintptr_t)&function_address));
   return handed_out(size, NULL, 0);
@@ -224,6 +236,7 @@ static verdict_t function_address(size_t size) {
 
 static verdict_t literal(size_t size) {
   crowd(size);
+  about(NULL, 0);
   at(MISUSE);
   free(hide("a string literal"));
   return handed_out(size, NULL, 0);
@@ -232,6 +245,7 @@ static verdict_t literal(size_t size) {
 static verdict_t thread_local_variable(size_t size) {
   static _Thread_local char area[128];
   crowd(size);
+  about(area + 16, 1);
   at(MISUSE);
   free(hide(area + 16));
   return handed_out(size, area, sizeof(area));
@@ -239,6 +253,7 @@ static verdict_t thread_local_variable(size_t size) {
 
 static verdict_t library_address(size_t size) {
   crowd(size);
+  about(stdout, 1);
   at(MISUSE);
   free(hide(stdout));
   return handed_out(size, stdout, sizeof(FILE));

@@ -20,6 +20,7 @@ static verdict_t fclose_twice(size_t size) {
   FILE* file = fopen("/dev/zero", "r");
   crowd(size);
   if (file == NULL || fclose(file) != 0) return SET_UP_FAILED;
+  about(file, sizeof(FILE));
   at(MISUSE);
   fclose(hide(file));
   return handed_out(sizeof(FILE), NULL, 0);
@@ -29,6 +30,7 @@ static verdict_t closedir_twice(size_t size) {
   DIR* directory = opendir("/");
   crowd(size);
   if (directory == NULL || closedir(directory) != 0) return SET_UP_FAILED;
+  about(directory, 32768);
   at(MISUSE);
   closedir(hide(directory));
   return handed_out(size, NULL, 0);
@@ -40,6 +42,7 @@ static verdict_t freeaddrinfo_twice(size_t size) {
   crowd(size);
   if (getaddrinfo("127.0.0.1", "80", &hints, &found) != 0) return SET_UP_FAILED;
   freeaddrinfo(found);
+  about(found, sizeof(*found));
   at(MISUSE);
   freeaddrinfo(hide(found));
   return handed_out(sizeof(struct addrinfo), NULL, 0);
@@ -52,6 +55,7 @@ static verdict_t regfree_copy(size_t size) {
   if (regcomp(&expression, "a(b|c)*d", REG_EXTENDED) != 0) return SET_UP_FAILED;
   copy = expression;
   regfree(&expression);
+  about(NULL, 0);
   at(MISUSE);
   regfree(&copy);
   return handed_out(size, NULL, 0);
@@ -164,6 +168,7 @@ static verdict_t asprintf_append(size_t size) {
 static verdict_t realpath_twice(size_t size) {
   crowd(size);
   char* path = hide(realpath("/proc/self", NULL));
+  about(path, 1);
   free(path);
   at(MISUSE);
   free(path);
@@ -174,6 +179,7 @@ static verdict_t getenv_freed(size_t size) {
   crowd(size);
   char* value = getenv("PATH");
   if (value == NULL) return SET_UP_FAILED;
+  about(value, 1);
   at(MISUSE);
   free(hide(value));
   return handed_out(size, value, strlen(value));

@@ -53,7 +53,7 @@ typedef struct group_s {
 
 // Announces the next phase.
 void at(phase_t phase);
-// Names the block the misuse is about: a report must give an address in it or right beside it.
+// Names the block the misuse is about: a report must give an address in it or right beside it. NULL: nobody can tell.
 void about(const void* block, size_t size);
 
 // The same address, of which the compiler knows nothing.
@@ -68,16 +68,23 @@ void peek_run(const void* p, ptrdiff_t offset, size_t count);
 // malloc that ends the case as SET_UP_FAILED when there is no memory.
 void* get(size_t size);
 // What a block is filled with to be recognised again; no byte of it is zero.
-enum { SECRET = 0xA5 };
+enum { SECRET = 0x5A };
 void fill(void* p, size_t size);
 
 // A crowd: a block with live blocks of its size on all sides, as far as possible. The crowd belongs to the case, and
-// lives outside the heap. crowd() returns the block in its middle, which is not part of the crowd any more.
+// lives outside the heap. crowd() returns one of its blocks, which is not part of the crowd any more: if possible one
+// that follows another directly.
 void* crowd(size_t size);
 void* crowd_with(void* (*allocate)(size_t), size_t size);
 // Any other block of the crowd, which leaves it; NULL when there is none.
 void* crowd_take(void);
+// This one leaves it.
+void crowd_remove(const void* p);
 void crowd_free(void);
+// Is this the start of a block of the crowd?
+bool crowd_has(const void* p);
+// A block of the crowd at `offset` from which no other block of the crowd starts, in exchange for `p`, if possible.
+void* crowd_choose(void* p, ptrdiff_t offset);
 // A live block of the crowd that follows `p` directly; NULL when none does.
 void* crowd_neighbour(const void* p);
 

@@ -72,7 +72,7 @@ void outcome_read(one_case_t* one, const child_result_t* result) {
       char* end;
       one->block = (uintptr_t)strtoull(c + 1, &end, 16);
       if (*end == '+') one->block_size = (size_t)strtoull(end + 1, &end, 16);
-      one->has_block = *end == ';';
+      one->has_block = *end == ';' && one->block != 0;
       if (*end == 0) break;
       c = end;
     } else if (strchr("smfrx", *c) != NULL) {

@@ -17,6 +17,7 @@ static verdict_t one_byte_a(size_t size) { return write_at(size, 0, 1, 'A'); }
 static verdict_t one_byte_zero(size_t size) { return write_at(size, 0, 1, 0); }
 static verdict_t one_byte_ff(size_t size) { return write_at(size, 0, 1, 0xFF); }
 static verdict_t one_byte_fill(size_t size) { return write_at(size, 0, 1, SECRET); }
+static verdict_t one_byte_guess(size_t size) { return write_at(size, 0, 1, 0xA5); }
 static verdict_t two_zeros(size_t size) { return write_at(size, 0, 2, 0); }
 static verdict_t eight(size_t size) { return write_at(size, 0, 8, 'A'); }
 static verdict_t eight_zeros(size_t size) { return write_at(size, 0, 8, 0); }
@@ -185,6 +186,7 @@ static const kind_t kinds[] = {
   {"one-byte-zero", one_byte_zero, "p[n] = 0: the terminator of a string that just does not fit", 0},
   {"one-byte-ff", one_byte_ff, "p[n] = 0xFF", 0},
   {"one-byte-fill", one_byte_fill, "p[n] = the byte the block is full of", 0},
+  {"one-byte-guess", one_byte_guess, "p[n] = 0xA5, which may be what stands there", 0},
   {"one-bit", one_bit, "one bit of p[n] is changed", 0},
   {"two-zeros", two_zeros, "p[n] = p[n + 1] = 0: a wide terminator", 0},
   {"eight", eight, "8 bytes past the end", 0},

@@ -7,6 +7,7 @@
 
 // The result, when there is one, may lie over somebody else's memory.
 static verdict_t realloc_at(size_t size, void* p, size_t wanted, const void* area, size_t length) {
+  about(p, 1);
   at(MISUSE);
   void* q = hide(realloc(hide(p), wanted));
   if (length > 0 && (char*)q + wanted > (const char*)area && (char*)q < (const char*)area + length) return MISSED;
@@ -94,6 +95,7 @@ static verdict_t letters(size_t size) {
 }
 
 static verdict_t usable_of(const void* p) {
+  about(p, 1);
   at(MISUSE);
   return malloc_usable_size(hide(p)) == 0 ? PREVENTED : MISSED;
 }

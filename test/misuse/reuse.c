@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ORDER = 16 };
+enum { ORDER = 16, PAIRS = 24 };
 
 static verdict_t at_once(size_t size) {
   void* p = crowd(size);
@@ -119,12 +119,12 @@ static verdict_t victim_follows(size_t size) {
   int follows = 0;
   crowd(size);
   at(MISUSE);
-  for (int i = 0; i < 8; i++) {
+  for (int i = 0; i < PAIRS; i++) {
     char* attacker = get(size);
     char* victim = get(size);
     follows += victim > attacker && (size_t)(victim - attacker) <= size + size / 4 + 64;
   }
-  return follows > 4 ? MISSED : PREVENTED;
+  return follows > PAIRS / 2 ? MISSED : PREVENTED;
 }
 
 int print_layout(size_t size) {

@@ -8,6 +8,9 @@
 
 namespace {
 
+// An alignment that no block has by accident, so that a claim of it must be wrong.
+const size_t MUCH = 16 << 20;
+
 using sized_t = void (*)(void*, size_t);
 using aligned_sized_t = void (*)(void*, size_t, size_t);
 
@@ -46,9 +49,10 @@ verdict_t aligned_by_name(const char* name, size_t size, size_t align, size_t sa
   void* p = align == 0 ? get(size) : hide(aligned_alloc(align, size));
   if (p == nullptr) return SET_UP_FAILED;
   // Not by accident aligned to more than was asked for.
-  for (int i = 0; i < 1000 && said_align > align && (uintptr_t)p % said_align == 0; i++) {
+  for (int i = 0; i < 40 && said_align > align && (uintptr_t)p % said_align == 0; i++) {
     p = align == 0 ? get(size) : hide(aligned_alloc(align, size));
   }
+  if (said_align > align && (uintptr_t)p % said_align == 0) return NOT_HERE;
   about(p, size);
   at(MISUSE);
   reinterpret_cast<aligned_sized_t>(found)(p, said_align, said_size);
@@ -57,17 +61,18 @@ verdict_t aligned_by_name(const char* name, size_t size, size_t align, size_t sa
 
 verdict_t aligned_sized_more(size_t n) { return aligned_by_name("free_aligned_sized", n, 64, 64, n + 1); }
 verdict_t aligned_sized_less(size_t n) { return aligned_by_name("free_aligned_sized", n, 64, 64, n - 1); }
-verdict_t aligned_sized_align(size_t n) { return aligned_by_name("free_aligned_sized", n, 64, 128, n); }
-verdict_t aligned_sized_of_plain(size_t n) { return aligned_by_name("free_aligned_sized", n, 0, 4096, n); }
+verdict_t aligned_sized_align(size_t n) { return aligned_by_name("free_aligned_sized", n, 64, MUCH, n); }
+verdict_t aligned_sized_of_plain(size_t n) { return aligned_by_name("free_aligned_sized", n, 0, MUCH, n); }
 
 verdict_t mi_free_aligned_wrong(size_t n) {
   sized_t function = reinterpret_cast<sized_t>(find_function("mi_free_aligned"));
   if (function == nullptr) return NOT_HERE;
   void* p = crowd(n);
-  for (void* q; (uintptr_t)p % 4096 == 0 && (q = crowd_take()) != nullptr;) p = q;
+  for (void* q; (uintptr_t)p % MUCH == 0 && (q = crowd_take()) != nullptr;) p = q;
+  if ((uintptr_t)p % MUCH == 0) return NOT_HERE;
   about(p, n);
   at(MISUSE);
-  function(p, 4096);
+  function(p, MUCH);
   return MISSED;
 }
 
@@ -117,27 +122,23 @@ verdict_t delete_aligned_size(size_t n) {
   return MISSED;
 }
 
-// A block that is aligned to 64 bytes, and not by accident to more.
-void* aligned_to_64_only(size_t n) {
-  void* p = hide(::operator new(n, std::align_val_t{64}));
-  for (int i = 0; i < 1000 && (uintptr_t)p % 8192 == 0; i++) p = hide(::operator new(n, std::align_val_t{64}));
-  about(p, n);
-  return p;
-}
-
 verdict_t delete_aligned_more(size_t n) {
-  void* p = aligned_to_64_only(n);
+  void* p = hide(::operator new(n, std::align_val_t{64}));
+  for (int i = 0; i < 40 && (uintptr_t)p % MUCH == 0; i++) p = hide(::operator new(n, std::align_val_t{64}));
+  if ((uintptr_t)p % MUCH == 0) return NOT_HERE;
+  about(p, n);
   at(MISUSE);
-  ::operator delete(p, std::align_val_t{8192});
+  ::operator delete(p, std::align_val_t{MUCH});
   return MISSED;
 }
 
 verdict_t delete_array_aligned_more(size_t n) {
   void* p = hide(::operator new[](n, std::align_val_t{64}));
-  for (int i = 0; i < 1000 && (uintptr_t)p % 8192 == 0; i++) p = hide(::operator new[](n, std::align_val_t{64}));
+  for (int i = 0; i < 40 && (uintptr_t)p % MUCH == 0; i++) p = hide(::operator new[](n, std::align_val_t{64}));
+  if ((uintptr_t)p % MUCH == 0) return NOT_HERE;
   about(p, n);
   at(MISUSE);
-  ::operator delete[](p, n, std::align_val_t{8192});
+  ::operator delete[](p, n, std::align_val_t{MUCH});
   return MISSED;
 }
 
@@ -150,11 +151,11 @@ const kind_t kinds[] = {
   {"free-sized-of-aligned", free_sized_of_aligned, "free_sized(p, n + 1) of an aligned block", 0},
   {"mi-free-size-more", mi_free_size_more, "mi_free_size(p, n + 1)", 0},
   {"mi-free-size-less", mi_free_size_less, "mi_free_size(p, n - 1)", 1},
-  {"mi-free-aligned", mi_free_aligned_wrong, "mi_free_aligned(p, 4096) of a block that is not", 0},
+  {"mi-free-aligned", mi_free_aligned_wrong, "mi_free_aligned(p, 16 MiB) of a block that is not", 0},
   {"aligned-sized-more", aligned_sized_more, "free_aligned_sized(p, 64, n + 1)", 0},
   {"aligned-sized-less", aligned_sized_less, "free_aligned_sized(p, 64, n - 1)", 1},
-  {"aligned-sized-align", aligned_sized_align, "free_aligned_sized(p, 128, n) of a block aligned to 64", 0},
-  {"aligned-sized-of-plain", aligned_sized_of_plain, "free_aligned_sized(p, 4096, n) of a block from malloc", 0},
+  {"aligned-sized-align", aligned_sized_align, "free_aligned_sized(p, 16 MiB, n) of a block aligned to 64", 0},
+  {"aligned-sized-of-plain", aligned_sized_of_plain, "free_aligned_sized(p, 16 MiB, n) of a block from malloc", 0},
   {"delete-more", delete_more, "operator delete(p, n + 1)", 0},
   {"delete-less", delete_less, "operator delete(p, n - 1)", 2},
   {"delete-double", delete_double, "operator delete(p, 2 * n)", 1},
@@ -164,8 +165,8 @@ const kind_t kinds[] = {
   {"delete-array-less", delete_array_less, "operator delete[](p, n - 1)", 2},
   {"delete-by-base", delete_by_base, "delete through a base class without a virtual destructor", 0},
   {"delete-aligned-size", delete_aligned_size, "operator delete(p, n + 1, 64)", 0},
-  {"delete-aligned-more", delete_aligned_more, "operator delete(p, align 8192) of a block aligned to 64", 0},
-  {"delete-array-aligned-more", delete_array_aligned_more, "operator delete[](p, n, align 8192), likewise", 0},
+  {"delete-aligned-more", delete_aligned_more, "operator delete(p, align 16 MiB) of a block aligned to 64", 0},
+  {"delete-array-aligned-more", delete_array_aligned_more, "operator delete[](p, n, align 16 MiB), likewise", 0},
 };
 
 }  // namespace

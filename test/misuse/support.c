@@ -66,6 +66,21 @@ static size_t bounded(size_t bytes, size_t size, size_t least, size_t most) {
   return count < least ? least : count > most ? most : count;
 }
 
+// Of the blocks that follow another at the smallest distance there is, the last one allocated; without any, the middle.
+static size_t follower(void) {
+  uintptr_t least = UINTPTR_MAX;
+  size_t chosen = people.count / 2;
+  for (size_t i = 0; i < people.count; i++) {
+    for (size_t k = 0; k < people.count; k++) {
+      uintptr_t distance = (uintptr_t)people.blocks[i] - (uintptr_t)people.blocks[k];
+      if (distance == 0 || distance > least) continue;
+      if (distance < least || i > chosen) chosen = i;
+      least = distance;
+    }
+  }
+  return chosen;
+}
+
 void* crowd_with(void* (*allocate)(size_t), size_t size) {
   people.size = size;
   people.count = bounded(CROWD_BYTES, size, 5, CROWD_MAX);
@@ -73,9 +88,9 @@ void* crowd_with(void* (*allocate)(size_t), size_t size) {
     people.blocks[i] = allocate(size);
     if (people.blocks[i] == NULL) case_ends(SET_UP_FAILED);
   }
-  size_t middle = people.count / 2;
-  void* p = people.blocks[middle];
-  people.blocks[middle] = people.blocks[--people.count];
+  size_t chosen = follower();
+  void* p = people.blocks[chosen];
+  people.blocks[chosen] = people.blocks[--people.count];
   about(p, size);
   return hide(p);
 }
@@ -88,8 +103,30 @@ void* crowd_take(void) {
   return people.count == 0 ? NULL : hide(people.blocks[--people.count]);
 }
 
+void crowd_remove(const void* p) {
+  for (size_t i = 0; i < people.count; i++) {
+    if (people.blocks[i] == p) people.blocks[i] = people.blocks[--people.count];
+  }
+}
+
 void crowd_free(void) {
   while (people.count > 0) free(crowd_take());
+}
+
+bool crowd_has(const void* p) {
+  bool found = false;
+  for (size_t i = 0; i < people.count; i++) found = found || people.blocks[i] == p;
+  return found;
+}
+
+void* crowd_choose(void* p, ptrdiff_t offset) {
+  for (size_t i = 0; i < people.count && crowd_has((char*)p + offset); i++) {
+    void* other = people.blocks[i];
+    people.blocks[i] = p;
+    p = other;
+  }
+  about(p, people.size);
+  return hide(p);
 }
 
 void* crowd_neighbour(const void* p) {
@@ -119,7 +156,7 @@ void churn(size_t size) {
   size_t count = bounded(MANY_BYTES, size, 4, MANY_MAX);
   for (size_t i = 0; i < count; i++) {
     many[i] = malloc(size);
-    if (many[i] != NULL) poke_run(many[i], 0, size < 64 ? size : 64, 0x5A);
+    if (many[i] != NULL) poke_run(many[i], 0, size < 64 ? size : 64, 0x6B);
   }
   for (size_t i = 0; i < count; i++) free(many[i]);
 }

@@ -177,6 +177,7 @@ static verdict_t interior_there(size_t size) {
 
 static verdict_t foreign_there(size_t size) {
   free(get(size));
+  about(elsewhere + 4096, 1);
   at(MISUSE);
   in_thread(free_thread, elsewhere + 4096);
   return handed_out(size, elsewhere, ELSEWHERE_SIZE);

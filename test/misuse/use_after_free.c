@@ -97,10 +97,9 @@ static verdict_t write_after_calloc_free(size_t size) {
   at(MISUSE);
   poke(p, (ptrdiff_t)size - 1, 'W');
   at(REUSE);
-  for (int i = 0; i < 1000; i++) {
+  for (int i = 0; i < 8192 && i * size < 24 << 20; i++) {
     char* q = hide(calloc(1, size));
     if (q == p) return peek(q, (ptrdiff_t)size - 1) == 0 ? PREVENTED : MISSED;
-    if (i * size > 24 << 20) break;
   }
   return IGNORED;
 }
