@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Writes the first seeds of the corpora: sequences of operations by pattern, for the fuzzers to grow from.
+
+usage: grow.py TARGET DIRECTORY [COUNT]
+
+TARGET is api, misuse, threads or corrupt. The names and codes of operations come from ops.h. What comes out depends on
+nothing but the arguments.
+"""
+import os
+import random
+import re
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TARGETS = {"api": "API", "misuse": "MISUSE", "threads": "THREADS", "corrupt": "CORRUPT"}
+
+
+def operations():
+    found = []
+    for code, name, targets in re.findall(r"OP\((\d+), (\w+), ([A-Z_ |]+)\)", open(os.path.join(HERE, "ops.h")).read()):
+        words = set(targets.replace("FOR_", "").split(" | "))
+        if "SINGLE" in words:
+            words |= {"API", "MISUSE", "CORRUPT"}
+        if "ALL" in words:
+            words |= set(TARGETS.values())
+        found.append((int(code), name, words))
+    return found
+
+
+def op(code, slot, rng, a=None, b=None, c=None, d=None):
+    return bytes([code, slot & 255] + [rng.randrange(256) if x is None else x for x in (a, b, c, d)])
+
+
+def sequence(rng, ops, code_of, threads):
+    out = [rng.randbytes(8)]
+    thread = (lambda: rng.randrange(4) << 6) if threads else (lambda: 0)
+    kind = rng.randrange(5)
+    length = rng.choice((8, 20, 40, 80))
+    if kind == 0:  # anything
+        while len(out) < length:
+            out.append(op(rng.choice(ops), rng.randrange(256), rng))
+    elif kind == 1:  # one operation, again and again, among allocations
+        chosen = rng.choice(ops)
+        for i in range(length // 2):
+            out.append(op(code_of[rng.choice(["alloc", "alloc", "alloc_zero", "alloc_new", "alloc_heap"])], i | thread(), rng))
+            out.append(op(chosen, i | thread(), rng))
+    elif kind == 2:  # fill and empty slots, in some size class
+        a = rng.randrange(256)
+        for i in range(64):
+            out.append(op(code_of["alloc"], i | thread(), rng, a=a))
+        for i in rng.sample(range(64), 40):
+            out.append(op(rng.choice(ops), i | thread(), rng))
+        for i in range(32):
+            out.append(op(code_of["free"], i | thread(), rng))
+    elif kind == 3:  # piles
+        for i in range(length // 4):
+            name = rng.choice(["pile_grow", "pile_grow", "pile_shrink", "collect", "heap_visit", "alloc", "free", "stats"])
+            out.append(op(code_of[name], i | thread(), rng))
+    else:  # heaps
+        for i in range(1, 4):
+            out.append(op(code_of["heap_new"], i | thread(), rng))
+        for i in range(length):
+            name = rng.choice(["alloc_heap", "alloc_heap", "alloc_heap_aligned", "realloc_heap", "free", "heap_visit",
+                               "heap_delete", "heap_default", "heap_new", "ask", "pile_grow"] +
+                              ([] if threads else ["heap_destroy"]))
+            out.append(op(code_of[name], rng.randrange(64) | thread(), rng))
+    return b"".join(out)
+
+
+def main():
+    if len(sys.argv) < 3 or sys.argv[1] not in TARGETS:
+        sys.exit(__doc__.strip())
+    count = int(sys.argv[3]) if len(sys.argv) > 3 else 60
+    table = operations()
+    known = TARGETS[sys.argv[1]]
+    ops = [code for code, _, targets in table if known in targets]
+    code_of = {name: code for code, name, _ in table}
+    os.makedirs(sys.argv[2], exist_ok=True)
+    rng = random.Random("seeds of " + sys.argv[1])
+    for number in range(count):
+        with open(os.path.join(sys.argv[2], f"grown-{number:03}"), "wb") as out:
+            out.write(sequence(rng, ops, code_of, known == "THREADS"))
+
+
+main()

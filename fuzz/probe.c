@@ -1,0 +1,140 @@
+// What the oracle must know that the interface does not tell: where a block lies in its page, what may be accessed, the
+// debug build's walks. The only file of the fuzzers that includes the allocator's own headers.
+//
+// Reads and writes of memory that may be a guard go through process_vm_readv and process_vm_writev on this process:
+// they fail with EFAULT where an access would have faulted, and cost no signal.
+#define _GNU_SOURCE
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "../src/internal.h"
+#include "model.h"
+
+#if MIM_SECURE
+#include "../secure/entry.h"
+#endif
+
+static uint8_t* handed_in;  // an arena of memory that the program handed in
+static size_t handed_in_size;
+
+void probe_hand_in(void* start, size_t size) {
+  handed_in = start;
+  handed_in_size = size;
+}
+
+void probe_start(void) {
+  mi_process_init();
+  mi_thread_init();
+}
+
+// Everything that would make the same input run differently the next time.
+void probe_reseed(uint64_t seed) {
+  mi_thread_init();
+  tld_t* tld = mim_tls.tld;
+  tld->generic_count = 0;
+  tld->mail_count = 0;
+#if MIM_SECURE
+  hook_thread_t* hook = &tld->hook;
+  memset(hook->key, 0, sizeof(hook->key));
+  memcpy(hook->key, &seed, sizeof(seed));
+  hook->counter = 0;
+  hook->pool_used = 0;
+#else
+  (void)seed;
+#endif
+}
+
+void probe_walk(void) {
+  for (heap_t* heap = mim_tls.tld->heaps; heap != NULL; heap = heap->next) {
+    if (!mim_heap_is_valid(heap)) model_fail("mim_heap_is_valid: a heap is not as it should be");
+  }
+}
+
+uintptr_t probe_region(size_t* size) {
+  *size = mim_process.region_size;
+  return mim_process.region;
+}
+
+size_t probe_region_used(void) {
+  region_info_t info;
+  mim_region_info(&info);
+  return info.segments * SEGMENT_SIZE;
+}
+
+bool probe_in_region(const void* p, size_t size) {
+  size_t offset = (uintptr_t)p - mim_process.region;
+  if (offset < mim_process.region_size) return size <= mim_process.region_size - offset;
+  return (uintptr_t)p - (uintptr_t)handed_in < handed_in_size && size <= handed_in_size;
+}
+
+// ---- pages ----------------------------------------------------------------------------------------------------------
+
+static bool is_large(const page_t* page) {
+  return (page->flags & PAGE_LARGE) != 0;
+}
+
+size_t probe_room(const void* p) {
+  const page_t* page = mim_page_find(p);
+  return is_large(page) ? page->large_size : page->block_size;
+}
+
+size_t probe_index(const void* p) {
+  const page_t* page = mim_page_find(p);
+  return is_large(page) ? 0 : ((uintptr_t)p - page->origin) / page->stride;
+}
+
+bool probe_page_lives(const void* p) {
+  const page_t* page = mim_page_find(p);
+  return page != NULL && page->reciprocal != 0;
+}
+
+bool probe_guarded(const void* p) {
+  const page_t* page = mim_page_find(p);
+  return !is_large(page) && page->stride > page->block_size;
+}
+
+size_t probe_page_blocks(const void* p) {
+  const page_t* page = mim_page_find(p);
+  return is_large(page) ? 1 : page->reserved;
+}
+
+size_t probe_page_used(const void* p) {
+  return mim_page_find(p)->used;
+}
+
+#if MIM_SECURE
+bool probe_page_wiped(const void* p) {
+  const page_t* page = mim_page_find(p);
+  return page != NULL && page->reciprocal != 0 && (page->flags & PAGE_WIPE) != 0;
+}
+
+bool probe_underflow_shows(const void* p) {
+  const page_t* page = mim_page_find(p);
+  if (is_large(page) || !(page->flags & PAGE_DENSE)) return false;
+  uintptr_t index = page_place(page, p).index;
+  return index > 1 && ((page->flags & PAGE_WIPE) || state_is_live(state_get(page, index - 1)));
+}
+#else
+bool probe_page_wiped(const void* p) {
+  (void)p;
+  return false;
+}
+
+bool probe_underflow_shows(const void* p) {
+  (void)p;
+  return false;
+}
+#endif
+
+// ---- memory ---------------------------------------------------------------------------------------------------------
+
+bool probe_access(const void* p) {
+  uint8_t byte;
+  struct iovec to = {&byte, 1}, from = {(void*)(uintptr_t)p, 1};
+  return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 1;
+}
+
+bool probe_store(void* p, const void* from, size_t size) {
+  struct iovec local = {(void*)(uintptr_t)from, size}, remote = {p, size};
+  return process_vm_writev(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)size;
+}
