@@ -5,7 +5,9 @@
 const fence_window_t sec_fence_window = {X16(0), X16(0xFF)};
 
 void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t slack) {
-  uint8_t* block = page_block(page, index);
+  // A large block is alone in its page, and its stride is not in the field.
+  uint8_t* block = (page->flags & PAGE_LARGE) ? (uint8_t*)(page->origin + (index << LARGE_STRIDE_SHIFT))
+                                              : page_block(page, index);
   size_t request = block_size - slack;
   size_t width = min_size(slack, FENCE_SIZE);
   fence_bytes_t wanted = fence_pattern(page, index);
