@@ -45,6 +45,7 @@ set(MIM_SECURE_SOURCES
   secure/keys.c
   secure/policy.c
   secure/report.c
+  secure/sample.c
   secure/seal.c
   secure/signals.c
   secure/trace.c

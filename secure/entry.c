@@ -1,6 +1,6 @@
 // Pages of the secure build, off the fast path: making the side array, filling the magazine, giving it all up. What
 // states and the magazine are, and what they stop, is told in entry.h.
-#include "secure.h"
+#include "sample.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -98,13 +98,16 @@ bool sec_refill(page_t* page, tld_t* tld) {
   if (page->capacity - page->used > MAGAZINE_SIZE) from = align_down(random_below(&random, end), 16);
   size_t count = gather(page, from, end, 0, &random);
   if (from > 0) count = gather(page, 0, from, count, &random);
-  if (count > 1 && magazine_get(page, count) == page->local_free) {  // the last one freed is not the next handed out
+  size_t top = count;
+  if ((mim_process.hook.mechanisms & SEC_SAMPLE) && count > 0) top = sec_sample_trim(tld, count);
+  if (count > 1 && magazine_get(page, top) == page->local_free) {  // the last one freed is not the next handed out
     size_t place = random_below(&random, count - 1) + 1;
+    if (place == top) place = count;
     uint16_t swapped = *magazine_at(page, place);
-    *magazine_at(page, place) = *magazine_at(page, count);
-    *magazine_at(page, count) = swapped;
+    *magazine_at(page, place) = *magazine_at(page, top);
+    *magazine_at(page, top) = swapped;
   }
-  page->free = count;
+  page->free = top;
   return count != 0;
 }
 
@@ -122,7 +125,8 @@ void* sec_hand_out_slow(page_t* page, uintptr_t index, size_t size, family_t fam
 
 uint16_t* sec_page_done(page_t* page, bool discard, bool* zero) {
   if (page->flags & PAGE_LARGE) {
-    if (!discard) sec_large_back(page);
+    if (!discard && state_get(page, 1) != STATE_HELD) sec_large_back(page);
+    if (page->flags & PAGE_SAMPLED) sec_sample_done(page);
     return NULL;
   }
   *zero = !discard && (page->flags & PAGE_WIPE);

@@ -34,6 +34,7 @@ enum {
   PAGE_FENCE = 256,
   PAGE_WIPE = 512,
   PAGE_DENSE = 1024,  // fenced blocks lie end to end, so the byte before one is the last of another
+  PAGE_SAMPLED = 2048,  // PAGE_LARGE: a sampled guarded block
 };
 
 // Decoded states. Live: 1 ffs ssss ssss ssss: two bits of family, 13 bits of slack.

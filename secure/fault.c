@@ -21,6 +21,7 @@
 #include <ucontext.h>
 
 #include "fault.h"
+#include "sample.h"
 #include "secure.h"
 
 #define NULL_RANGE ((uintptr_t)64 * KIB)
@@ -144,6 +145,7 @@ static void describe_block(sec_report_t* report, page_t* page, uintptr_t index, 
   report->block_size = size;
   report->request = request;
   report->offset = (const uint8_t*)report->address - block;
+  sec_sample_describe(report);
 }
 
 static bool describe_large(sec_report_t* report, page_t* page) {

@@ -117,6 +117,7 @@ void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, siz
 
 bool sec_guard_span_back(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, span_kind_t kind) {
   if (kind == SPAN_BLOCKS) return false;
+  if (kind == SPAN_SEALED) return true;
   uint8_t* start = base + first * SLICE_SIZE;
   bool sealed = false;
   if (kind == SPAN_LARGE) {

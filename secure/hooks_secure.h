@@ -196,6 +196,16 @@ mim_inline size_t hook_large_extra(void) {
   return mim_process.hook.os_page;
 }
 
+void* sec_sample(heap_t* heap, size_t size, size_t align, family_t family, bool zero);
+mim_inline void* hook_sample(heap_t* heap, size_t size, size_t align, family_t family, bool zero) {
+  return sec_sample(heap, size, align, family, zero);
+}
+
+page_t* sec_sample_hold(page_t* page);
+mim_inline page_t* hook_hold(page_t* page) {
+  return sec_sample_hold(page);
+}
+
 void sec_foreign(const void* p, const char* what);
 mim_inline void hook_foreign(const void* p, const char* what) {
   sec_foreign(p, what);
@@ -249,18 +259,22 @@ mim_inline void hook_fork_parent(void) {
   sec_fork_parent();
 }
 void sec_keys_fork_child(void);
+void sec_sample_fork_child(void);
 void sec_report_fork_child(void);
 void sec_fault_fork_child(void);
 mim_inline void hook_fork_child(void) {
   sec_keys_fork_child();
+  sec_sample_fork_child();
   sec_report_fork_child();
   sec_fault_fork_child();
 }
 
 void sec_keys_thread(hook_thread_t* thread);
 void sec_fault_thread(hook_thread_t* thread);
+void sec_sample_thread(tld_t* tld);
 mim_inline void hook_thread_init(tld_t* tld) {
   sec_keys_thread(&tld->hook);
+  sec_sample_thread(tld);
   sec_fault_thread(&tld->hook);
 }
 

@@ -7,7 +7,7 @@
 // Costs: nothing on legal programs' fast path; a remote free exchanges the state (one atomic operation).
 #include <dlfcn.h>
 
-#include "secure.h"
+#include "sample.h"
 
 static size_t usable_size(const page_t* page) {
   return (page->flags & PAGE_LARGE) ? page->large_size : page->block_size;
@@ -29,18 +29,19 @@ static sec_severity_t default_severity(void) {
 static void report_block(mi_fault_t fault, const page_t* page, uintptr_t index, uint16_t state, const void* p,
                          size_t claimed, sec_severity_t severity) {
   const uint8_t* block = start_of(page, index);
-  sec_violation(&(sec_report_t){
-                    .fault = fault,
-                    .address = p,
-                    .page = (page_t*)page,
-                    .index = index,
-                    .block = block,
-                    .block_size = usable_size(page),
-                    .request = state_is_live(state) ? request_of(page, state) : 0,
-                    .offset = (const uint8_t*)p - block,
-                    .claimed = claimed,
-                },
-                severity);
+  sec_report_t report = {
+      .fault = fault,
+      .address = p,
+      .page = (page_t*)page,
+      .index = index,
+      .block = block,
+      .block_size = usable_size(page),
+      .request = state_is_live(state) ? request_of(page, state) : 0,
+      .offset = (const uint8_t*)p - block,
+      .claimed = claimed,
+  };
+  sec_sample_describe(&report);
+  sec_violation(&report, severity);
 }
 
 // What is wrong with an address as the argument of free; MI_FAULT_NONE when it is a live block.
@@ -107,6 +108,7 @@ uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family) {
   place_t place;
   uint16_t state;
   if (!check(page, p, family, &place, &state)) return 0;
+  if (page->flags & PAGE_SAMPLED) sec_sample_freed(page);
   if (!(page->flags & PAGE_LARGE)) {
     look_before(page, place.index, p);
     take_apart(page, place.index, p, state);
@@ -123,6 +125,7 @@ bool sec_take_back_remote(page_t* page, void* p, family_t family) {
     report_block(MI_FAULT_DOUBLE_FREE, page, place.index, STATE_MAILED, p, 0, default_severity());
     return false;
   }
+  if (page->flags & PAGE_SAMPLED) sec_sample_freed(page);
   if (!(page->flags & PAGE_LARGE)) take_apart(page, place.index, p, state);
   return true;
 }
@@ -284,10 +287,12 @@ void* sec_region_hint(size_t size) {
 }
 
 void sec_fork_prepare(void) {
+  lock_acquire(&sec_sample_lock);
   lock_acquire(&sec_keys_lock);
 }
 
 void sec_fork_parent(void) {
+  lock_release(&sec_sample_lock);
   lock_release(&sec_keys_lock);
 }
 

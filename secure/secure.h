@@ -97,6 +97,12 @@ void sec_fence_before_broken(page_t* page, uintptr_t index) mim_cold;
 // ---- wipe.c ---------------------------------------------------------------------------------------------------------
 void sec_wipe_broken(page_t* page, uintptr_t index) mim_cold;
 
+// ---- sample.c -------------------------------------------------------------------------------------------------------
+void* sec_sample(heap_t* heap, size_t size, size_t align, family_t family, bool zero);
+page_t* sec_sample_hold(page_t* page);
+void sec_sample_thread(tld_t* tld);
+void sec_sample_fork_child(void);
+
 // ---- guard.c --------------------------------------------------------------------------------------------------------
 void sec_guard_init(void);
 void sec_guard_segment(hook_segment_t* guards, uint8_t* start);

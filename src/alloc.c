@@ -106,8 +106,10 @@ void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero) 
   void* p = NULL;
   for (int attempt = 0; attempt < 2 && p == NULL; attempt++) {
     if (attempt > 0) mim_heap_collect(heap, true);  // out of memory: give back what we can, and try once more
+    p = hook_sample(heap, size, MIN_ALIGN, family, zero);
+    if (mim_unlikely(p != NULL)) break;
     p = size <= MEDIUM_MAX ? malloc_binned(heap, size, family, zero)
-                           : mim_page_fresh_large(heap, size, MIN_ALIGN, 0, family, zero);
+                           : mim_page_fresh_large(heap, size, MIN_ALIGN, 0, family, zero, HOOK_LARGE_FLUSH);
   }
   assert_full(p == NULL || mim_page_is_valid(mim_page_of(p)) || mim_page_owner(mim_page_of(p)) != heap->tld);
   mim_thread_return(heap);
@@ -132,6 +134,10 @@ static void* malloc_odd(heap_t* heap, size_t size, size_t align, size_t offset, 
 }
 
 static void* aligned_try(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero) {
+  if (offset % align == 0) {
+    void* p = hook_sample(heap, size, align, family, zero);
+    if (mim_unlikely(p != NULL)) return p;
+  }
   if (align <= BIN_ALIGN_MAX && offset % align == 0) {
     size_t bin = mim_bin_of_aligned(size, align);
     if (bin != 0) {
@@ -141,7 +147,7 @@ static void* aligned_try(heap_t* heap, size_t size, size_t align, size_t offset,
   } else if (align <= BIN_ALIGN_MAX && size + align <= MEDIUM_MAX) {
     return malloc_odd(heap, size, align, offset, family, zero);
   }
-  return mim_page_fresh_large(heap, size, align, offset % align, family, zero);
+  return mim_page_fresh_large(heap, size, align, offset % align, family, zero, HOOK_LARGE_FLUSH);
 }
 
 void* mim_malloc_aligned(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero) {

@@ -318,6 +318,9 @@ heap_t* mim_heap_make(tld_t* tld, bool keeps_full) {
   heap->keeps_full = keeps_full;
   heap->retired_min = BIN_COUNT;
   heap->retired_max = 0;
+  heap->sample_rate = SIZE_MAX;
+  heap->sample_min = (size_t)mim_option(mi_option_guarded_min);
+  heap->sample_max = (size_t)mim_option(mi_option_guarded_max);
   heap->next = tld->heaps;
   tld->heaps = heap;
   if (keeps_full) mim_stat_add(&tld->stats.heaps, 1);
@@ -423,6 +426,17 @@ mi_heap_t* mi_heap_set_default(mi_heap_t* heap) {
   if (old == NULL || heap == NULL || heap->tld != old->tld) return NULL;
   mim_tls.heap = heap;
   return old;
+}
+
+void mi_heap_guarded_set_sample_rate(mi_heap_t* heap, size_t sample_rate, size_t seed) {
+  (void)seed;  // the choice of samples comes from the thread's random numbers
+  if (heap != NULL) heap->sample_rate = sample_rate;
+}
+
+void mi_heap_guarded_set_size_bound(mi_heap_t* heap, size_t min, size_t max) {
+  if (heap == NULL) return;
+  heap->sample_min = min;
+  heap->sample_max = max_size(min, max);
 }
 
 void mi_heap_collect(mi_heap_t* heap, bool force) {

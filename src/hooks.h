@@ -253,6 +253,22 @@ mim_inline size_t hook_large_extra(void) {
   return 0;
 }
 
+// Decides whether this allocation is a sampled guarded block, and makes it; NULL: it is not.
+mim_inline void* hook_sample(heap_t* heap, size_t size, size_t align, family_t family, bool zero) {
+  (void)heap;
+  (void)size;
+  (void)align;
+  (void)family;
+  (void)zero;
+  return NULL;
+}
+
+// A large block was freed: the layer may keep its page for a while, made inaccessible, and return an older one, which
+// it sealed then, to be given up instead; NULL: none.
+mim_inline page_t* hook_hold(page_t* page) {
+  return page;
+}
+
 // An address that no page owns was freed or asked about. The secure build decides what happens (report, abort, pass
 // on); the plain build ignores it with a warning.
 void mim_plain_foreign(const void* p, const char* what);

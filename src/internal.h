@@ -82,6 +82,8 @@ size_t mim_region_hand_in(uint8_t* start, size_t size, bool zero, bool pinned, i
 // The page of an address in such memory; NULL when it is in none.
 page_t* mim_page_of_extra(const void* p);
 uint8_t* mim_region_extra_start(size_t slice);
+// Makes a large block's span inaccessible, and gives its memory back, before the span itself is given back.
+void mim_region_seal(size_t slice, size_t slices);
 // Gives free memory back to the OS: what has been free for the purge delay, or all with `force`. True when any was.
 bool mim_region_purge(bool force);
 extern lock_t mim_region_lock;
@@ -115,7 +117,9 @@ page_t* mim_page_fresh(heap_t* heap, size_t bin);
 page_t* mim_page_fresh_odd(heap_t* heap, size_t size, size_t align, size_t offset);
 // A page for one block of `size` bytes at a multiple of `align`, less `offset`.
 // Returned handed out, with its memory zeroed when `zero`.
-void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero);
+// `flush`: at the end of its span, against the guard, rather than at the start.
+void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero,
+                           bool flush);
 // Makes blocks available on `page->free` if it can; false: the page is full. Owner only.
 bool mim_page_refill(page_t* page);
 // The last block of a page was freed. Owner only.

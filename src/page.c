@@ -87,12 +87,13 @@ bool mim_page_refill(page_t* page) {
 
 // Where a block of `size` bytes lies in [start, start + room): flush against the end or at the start, so that its
 // address plus `offset` is a multiple of `align`.
-static uintptr_t large_place(uintptr_t start, size_t room, size_t size, size_t align, size_t offset) {
-  if (HOOK_LARGE_FLUSH) return align_down(start + room - size + offset, align) - offset;
+static uintptr_t large_place(uintptr_t start, size_t room, size_t size, size_t align, size_t offset, bool flush) {
+  if (flush) return align_down(start + room - size + offset, align) - offset;
   return align_up(start + offset, align) - offset;
 }
 
-void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero) {
+void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero,
+                           bool flush) {
   if (size > mim_process.region_size || align > mim_process.region_size) return NULL;
   // Whole OS pages are used; behind them lies the guard, if the layer wants one. An offset may shift the block by
   // up to the alignment.
@@ -101,7 +102,7 @@ void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offse
   span_t span = mim_region_alloc(slices, max_size(align, SLICE_SIZE), used, heap->arena);
   if (span.start == NULL) return NULL;
   page_t* page = page_claim(heap, &span, BIN_LARGE);
-  uintptr_t p = large_place((uintptr_t)span.start, used, size, max_size(align, MIN_ALIGN), offset);
+  uintptr_t p = large_place((uintptr_t)span.start, used, size, max_size(align, MIN_ALIGN), offset, flush);
   uintptr_t end = HOOK_LARGE_FLUSH ? (uintptr_t)span.start + used : (uintptr_t)span.start + slices * SLICE_SIZE;
   page->flags |= PAGE_LARGE;
   page->stride = 0;
@@ -126,7 +127,7 @@ void mim_page_release(page_t* page, bool discard) {
   bool zero = false;
   bool large = (page->flags & PAGE_LARGE) != 0;
   size_t side_bytes = large ? 0 : hook_side_bytes(page_bytes(page), page->stride);
-  span_kind_t kind = large ? SPAN_LARGE : page->stride > page->block_size ? SPAN_GUARDED : SPAN_BLOCKS;
+  span_kind_t kind = page->flags & PAGE_SEALED ? SPAN_SEALED : large ? SPAN_LARGE : page->stride > page->block_size ? SPAN_GUARDED : SPAN_BLOCKS;
   uint16_t* side = hook_page_done(page, discard, &zero);
   size_t slices = page->slices;
   uintptr_t block = page->origin + ((uintptr_t)1 << LARGE_STRIDE_SHIFT);
@@ -161,6 +162,16 @@ void mim_page_empty(page_t* page) {
   }
   if (page->flags & (PAGE_QUEUED | PAGE_IN_FULL)) mim_heap_queue_remove(heap, page);
   mim_count(&heap->tld->stats.retired, 1);
+  if (page->flags & PAGE_LARGE) {
+    page_t* given_up = hook_hold(page);
+    if (given_up != page) {
+      heap->page_count--;
+      if (given_up == NULL) return;
+      mim_page_set_heap(given_up, heap);
+      heap->page_count++;
+      page = given_up;
+    }
+  }
   mim_page_release(page, false);
 }
 

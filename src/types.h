@@ -72,6 +72,7 @@ enum {
   PAGE_IN_FULL = 8,    // in its heap's list of full pages; its owner is then tagged OWNER_FULL
   PAGE_RETIRED = 16,   // empty, kept for a while because it is the last of its bin
   PAGE_QUEUED = 32,    // in the queue of its bin
+  PAGE_SEALED = 64,    // a freed large block that is kept, inaccessible
 };                     // 256 and above are the secure layer's
 
 // Tag in page->owner: owned, but in the list of full pages, so that frees take the slow path and move it back.
@@ -123,6 +124,7 @@ typedef enum span_kind_e {
   SPAN_BLOCKS,
   SPAN_LARGE,
   SPAN_GUARDED,
+  SPAN_SEALED,  // one large block, inaccessible already
 } span_kind_t;
 
 // ---- bins -----------------------------------------------------------------------------------------------------------
@@ -182,6 +184,8 @@ struct mi_heap_s {
   uint16_t retired_max;
   int arena;                      // 0: anywhere but in exclusive arenas; otherwise only in this one
   int tag;
+  size_t sample_rate;             // one allocation in so many is a sampled guarded block; SIZE_MAX: as the policy says
+  size_t sample_min, sample_max;  // requests that may be
   bool keeps_full;                // a first-class heap: its pages never lose their owner while it lives
   bool no_destroy;
 };

@@ -1,0 +1,160 @@
+// Sampled guarded blocks: one allocation in sample_rate gets OS pages of its own, and stack traces of who allocated and
+// who freed it. In the profile `fuzz` every allocation does.
+//
+//   right:  | ... unused ... | block | guard |     left:  guard of the slice before | block | fence | ... | guard |
+//
+// A sampled block is a page with one large block of any size, flush right or left at random, so that overflows fault in
+// one half of the cases and underflows in the other. When it is freed it becomes inaccessible at once, and the last
+// HELD_MAX of them are kept so: a use after free faults, and a second free is told from an invalid one with both traces.
+//
+// Which allocation it is is decided off the fast path: each thread counts down by as many allocations as a page's
+// magazine serves, and shortens the magazine in which the count ends, so that the next allocation takes the generic path.
+//
+// Stops: what a guard stops, for one block in sample_rate, small ones included; and tells where it came from.
+// Does not stop: anything for the others.
+// Costs: nothing on the fast path; a sampled block takes a slice of address space, at least one OS page of memory and
+// about three system calls. At most LIVE_MAX of them live at a time, unless every allocation is sampled.
+#include "sample.h"
+
+#include "trace.h"
+
+#define LIVE_MAX 2048
+#define HELD_MAX 256
+
+lock_t sec_sample_lock;
+
+static struct {
+  sec_sample_t* oldest;  // held ones, oldest first; under the lock
+  sec_sample_t* newest;
+  size_t held;
+  _Atomic(size_t) live;
+} samples;
+
+static sec_sample_t* sample_of(const page_t* page) {
+  return (sec_sample_t*)((uint8_t*)page->hook.entries - offsetof(sec_sample_t, entries));
+}
+
+// ---- which one ------------------------------------------------------------------------------------------------------
+
+// Allocations until the next sample: uniform around the rate, so that no pattern of the program's stays unsampled.
+static int64_t next_sample(hook_thread_t* thread, size_t rate) {
+  return (int64_t)(1 + sec_random64(thread) % (2 * (uint64_t)rate));
+}
+
+size_t sec_sample_trim(tld_t* tld, size_t count) {
+  hook_thread_t* thread = &tld->hook;
+  if (thread->sample_left > (int64_t)count) {
+    thread->sample_left -= (int64_t)count;
+    return count;
+  }
+  size_t left = thread->sample_left < 1 ? 1 : (size_t)thread->sample_left;
+  thread->sample_left = next_sample(thread, mim_process.hook.sample_rate);
+  thread->sample_due = true;
+  return left;
+}
+
+void sec_sample_thread(tld_t* tld) {
+  tld->hook.sample_due = false;
+  if (mim_process.hook.mechanisms & SEC_SAMPLE) {
+    tld->hook.sample_left = next_sample(&tld->hook, mim_process.hook.sample_rate);
+  }
+}
+
+static bool is_due(heap_t* heap, size_t size) {
+  hook_thread_t* thread = &heap->tld->hook;
+  size_t rate = heap->sample_rate != SIZE_MAX ? heap->sample_rate : mim_process.hook.sample_rate;
+  if (rate == 0 || size == 0 || size < heap->sample_min || size > heap->sample_max) return false;
+  if (rate == 1) return true;
+  if (atomic_load_explicit(&samples.live, memory_order_relaxed) >= LIVE_MAX) return false;
+  if (thread->sample_due) {
+    thread->sample_due = false;
+    return true;
+  }
+  if (size <= SMALL_MAX || --thread->sample_left > 0) return false;  // small ones are counted by the magazine
+  thread->sample_left = next_sample(thread, rate);
+  return true;
+}
+
+// ---- life of a sampled block ----------------------------------------------------------------------------------------
+
+static sec_stack_t keep_trace(void** frames) {
+  void* all[SAMPLE_FRAMES + 8];
+  sec_registers_t registers;
+  sec_registers_here(&registers);
+  size_t found = sec_trace(&registers, false, all, SAMPLE_FRAMES + 8);
+  size_t own = sec_trace_own(all, found);
+  size_t count = min_size(found - own, SAMPLE_FRAMES);
+  memcpy(frames, all + own, count * sizeof(void*));
+  return (sec_stack_t){.frames = frames, .count = count, .thread = mim_os_thread_id()};
+}
+
+void* sec_sample(heap_t* heap, size_t size, size_t align, family_t family, bool zero) {
+  if (!(mim_process.hook.mechanisms & SEC_SAMPLE) || !is_due(heap, size)) return NULL;
+  sec_sample_t* sample = mim_meta_alloc(sizeof(sec_sample_t));
+  if (sample == NULL) return NULL;
+  bool flush = sec_random64(&heap->tld->hook) & 1;
+  void* p = mim_page_fresh_large(heap, size, align, 0, family, zero, flush);
+  if (p == NULL) {
+    mim_meta_free(sample, sizeof(sec_sample_t));
+    return NULL;
+  }
+  page_t* page = mim_page_find(p);  // nobody else has the address yet
+  sample->page = page;
+  sample->entries[0] = page->hook.entries[0];
+  sample->entries[1] = page->hook.entries[1];
+  page->hook.entries = sample->entries;
+  page->flags |= PAGE_SAMPLED;
+  sample->allocated = keep_trace(sample->alloc_frames);
+  atomic_fetch_add_explicit(&samples.live, 1, memory_order_relaxed);
+  return p;
+}
+
+void sec_sample_freed(page_t* page) {
+  sec_sample_t* sample = sample_of(page);
+  sample->freed = keep_trace(sample->free_frames);
+}
+
+// Owned by nobody who could free into it: a second free is found by its state.
+page_t* sec_sample_hold(page_t* page) {
+  if (!(page->flags & PAGE_SAMPLED)) return page;
+  sec_sample_t* sample = sample_of(page);
+  sec_large_back(page);
+  mim_region_seal((size_t)(page - mim_process.slots), page->slices);
+  state_set(page, 1, STATE_HELD);
+  page->flags |= PAGE_SEALED;
+  atomic_store_explicit(&page->owner, &mim_tld_empty, memory_order_release);
+  atomic_fetch_sub_explicit(&samples.live, 1, memory_order_relaxed);
+  sec_sample_t* evicted = NULL;
+  lock_acquire(&sec_sample_lock);
+  sample->next = NULL;
+  if (samples.newest != NULL) {
+    samples.newest->next = sample;
+  } else {
+    samples.oldest = sample;
+  }
+  samples.newest = sample;
+  if (++samples.held > HELD_MAX) {
+    evicted = samples.oldest;
+    samples.oldest = evicted->next;
+    samples.held--;
+  }
+  lock_release(&sec_sample_lock);
+  return evicted == NULL ? NULL : evicted->page;
+}
+
+void sec_sample_done(page_t* page) {
+  mim_meta_free(sample_of(page), sizeof(sec_sample_t));
+}
+
+void sec_sample_fork_child(void) {
+  lock_reset(&sec_sample_lock);
+}
+
+// ---- reports --------------------------------------------------------------------------------------------------------
+
+void sec_sample_describe(sec_report_t* report) {
+  if (report->page == NULL || !(report->page->flags & PAGE_SAMPLED)) return;
+  const sec_sample_t* sample = sample_of(report->page);
+  report->allocated = &sample->allocated;
+  if (sample->freed.count > 0) report->freed = &sample->freed;
+}
