@@ -28,6 +28,18 @@
 
 #include <cmocka.h>
 
+// Sanitizers have handlers of their own for faults, and ThreadSanitizer knows only fork of processes with one thread.
+#ifdef MIM_SANITIZE_ADDRESS
+#define BY_ASAN true
+#else
+#define BY_ASAN false
+#endif
+#ifdef MIM_SANITIZE_THREAD
+#define BY_TSAN true
+#else
+#define BY_TSAN false
+#endif
+
 #define CHILD_TEXT (1 << 20)
 
 typedef struct child_s {

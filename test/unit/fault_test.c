@@ -257,6 +257,7 @@ static bool has_block_guards(void) {
 
 static void test_guards(void** state) {
   (void)state;
+  if (BY_ASAN || BY_TSAN) skip();
   static const char* const ways[] = {STRICT, OPTION};
   for (size_t i = 0; i < 2; i++) {
     run("guard_of_large", ways[i], NULL);
@@ -281,6 +282,7 @@ static void test_guards(void** state) {
 
 static void test_freed_and_empty(void** state) {
   (void)state;
+  if (BY_ASAN || BY_TSAN) skip();
   run("freed_large", OPTION, NULL);
   assert_true(child_killed(&child, SIGABRT));
   assert_says("mimalloc: violation: use-after-free: 0x");
@@ -293,6 +295,7 @@ static void test_freed_and_empty(void** state) {
 
 static void test_null_and_elsewhere(void** state) {
   (void)state;
+  if (BY_ASAN || BY_TSAN) skip();
   run("near_null", OPTION, NULL);
   assert_true(child_killed(&child, SIGSEGV));  // as ever
 #if defined(__x86_64__)
@@ -309,6 +312,7 @@ static void test_null_and_elsewhere(void** state) {
 // Without profile or option no handler is taken.
 static void test_not_taken(void** state) {
   (void)state;
+  if (BY_ASAN || BY_TSAN) skip();
   run("guard_of_large", NULL, NULL);
   assert_true(child_killed(&child, SIGSEGV));
   assert_string_equal(child.text, "");
@@ -317,6 +321,7 @@ static void test_not_taken(void** state) {
 // The access cannot be skipped: after the report it ends as it would have.
 static void test_report_only(void** state) {
   (void)state;
+  if (BY_ASAN || BY_TSAN) skip();
   run("guard_of_large", OPTION, "MIMALLOC_ON_VIOLATION=report");
   assert_true(child_killed(&child, SIGSEGV));
   assert_says("mimalloc: violation: access-outside: 0x");
@@ -329,6 +334,7 @@ static void test_report_only(void** state) {
 
 static void test_threads(void** state) {
   (void)state;
+  if (BY_ASAN || BY_TSAN) skip();
   if (!has_block_guards()) skip();
   run("thread_faults", OPTION, NULL);
   assert_true(child_killed(&child, SIGABRT));
@@ -339,6 +345,7 @@ static void test_threads(void** state) {
 
 static void test_wild_call(void** state) {
   (void)state;
+  if (BY_ASAN || BY_TSAN) skip();
   run("wild_call", OPTION, NULL);  // a block is not executable
   assert_true(child_killed(&child, SIGSEGV) || child_killed(&child, SIGILL));
   assert_null(strstr(child.text, "mimalloc"));  // the inside of a live block: not ours to report
@@ -348,6 +355,7 @@ static void test_wild_call(void** state) {
 
 static void test_own_handlers(void** state) {
   (void)state;
+  if (BY_ASAN || BY_TSAN) skip();
   static const char* const ways[] = {STRICT, OPTION, NULL};
   for (size_t i = 0; i < 3; i++) {  // with and without ours: the same
     run("own_handler_elsewhere", ways[i], NULL);

@@ -180,12 +180,14 @@ static void check_role(again_t again, const char* expected) {
 
 static void test_forks(void** state) {
   (void)state;
+  if (BY_TSAN) skip();
   check_role((again_t){.denied = 0}, EXPECTED_FORKS "3 rows, 0 alike, same\n");
 }
 
 // No fresh bytes for children, from before the start on.
 static void test_forks_without_getrandom(void** state) {
   (void)state;
+  if (BY_TSAN) skip();
   check_role((again_t){.denied = SYS_getrandom, .error = ENOSYS}, EXPECTED_FORKS "3 rows, 0 alike, same\n");
   check_role((again_t){.denied = SYS_getrandom, .error = EAGAIN}, EXPECTED_FORKS "3 rows, 0 alike, same\n");
 }
@@ -194,6 +196,7 @@ static void test_forks_without_getrandom(void** state) {
 // another again, which is harmless.
 static void test_forks_without_wiping(void** state) {
   (void)state;
+  if (BY_TSAN) skip();
   enum { WIPE_ON_FORK = 18 };
   check_role((again_t){.denied = SYS_madvise, .error = EINVAL, .third = WIPE_ON_FORK},
              EXPECTED_FORKS "3 rows, 0 alike, new\n");
@@ -209,6 +212,7 @@ static void sandboxed_forks(void* arg) {
 // A sandbox that the program enters after the start.
 static void test_forks_in_a_sandbox(void** state) {
   (void)state;
+  if (BY_TSAN) skip();
   int errors[] = {EPERM, ENOSYS, EAGAIN};
   for (size_t i = 0; i < 3; i++) {
     static child_t child;

@@ -632,6 +632,7 @@ static void forked_report(void* arg) {
 
 static void test_fork(void** state) {
   (void)state;
+  if (BY_TSAN) skip();
   child_run(&child, forked_report, NULL);
   assert_true(child_exited(&child, 0));
 }
