@@ -22,8 +22,8 @@ layer_of() {
     src/prim.h | src/lock.h | src/prim/*) echo 2 ;;
     # What the secure layer's inline parts are made of; src/types.h has them as members, and they work on its types.
     secure/secure_types.h | src/types.h | src/options.h) echo 3 ;;
-    secure/secure.h) echo 6 ;;  # the index for the sources of the layer, beside the core's
-    secure/*.h) echo 4 ;;
+    secure/entry.h | secure/fence.h | secure/wipe.h | secure/hooks_secure.h) echo 4 ;;
+    secure/*.h) echo 6 ;;  # for the sources of the layer alone; secure.h gives them the core's index
     src/hooks.h) echo 5 ;;
     src/override/*) echo 8 ;;
     src/*.h | src/*.def) echo 6 ;;
