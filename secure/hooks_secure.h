@@ -206,6 +206,11 @@ mim_inline page_t* hook_hold(page_t* page) {
   return sec_sample_hold(page);
 }
 
+void sec_invalid_heap(const heap_t* heap, const char* what);
+mim_inline void hook_invalid_heap(const heap_t* heap, const char* what) {
+  sec_invalid_heap(heap, what);
+}
+
 void sec_foreign(const void* p, const char* what);
 mim_inline void hook_foreign(const void* p, const char* what) {
   sec_foreign(p, what);

@@ -269,6 +269,11 @@ void sec_foreign(const void* p, const char* what) {
   sec_violation(&report, default_severity());
 }
 
+void sec_invalid_heap(const heap_t* heap, const char* what) {
+  sec_violation(&(sec_report_t){.fault = MI_FAULT_INVALID_HEAP, .address = heap, .operation = what},
+                default_severity());
+}
+
 // ---- start ----------------------------------------------------------------------------------------------------------
 
 void sec_process_init(void) {

@@ -98,6 +98,11 @@ void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero) 
     heap = mim_thread_heap();
     if (mim_unlikely(heap == NULL)) return mim_fail(ENOMEM, size);
   }
+  if (mim_unlikely(heap->tld != mim_tls.tld)) {
+    hook_invalid_heap(heap, "mi_heap_malloc");
+    heap = mim_thread_heap();
+    if (mim_unlikely(heap == NULL)) return mim_fail(ENOMEM, size);
+  }
   if (mim_unlikely(size > MAX_REQUEST)) {
     mim_thread_return(heap);
     return mim_fail(EOVERFLOW, size);
@@ -111,7 +116,6 @@ void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero) 
     p = size <= MEDIUM_MAX ? malloc_binned(heap, size, family, zero)
                            : mim_page_fresh_large(heap, size, MIN_ALIGN, 0, family, zero, HOOK_LARGE_FLUSH);
   }
-  assert_full(p == NULL || mim_page_is_valid(mim_page_of(p)) || mim_page_owner(mim_page_of(p)) != heap->tld);
   mim_thread_return(heap);
   return mim_likely(p != NULL) ? p : mim_fail(ENOMEM, size);
 }

@@ -327,6 +327,16 @@ heap_t* mim_heap_make(tld_t* tld, bool keeps_full) {
   return heap;
 }
 
+// Is it one of the calling thread's? Reports when it is not.
+static bool is_mine(const heap_t* heap, const char* what) {
+  for (const heap_t* each = mim_tls.tld->heaps; each != NULL; each = each->next) {
+    if (each == heap) return true;
+  }
+  hook_invalid_heap(heap, what);
+  return false;
+}
+
+// What is left behind sends every allocation to the generic path, which knows that this is no heap.
 void mim_heap_unmake(heap_t* heap) {
   for (heap_t** link = &heap->tld->heaps; *link != NULL; link = &(*link)->next) {
     if (*link != heap) continue;
@@ -334,6 +344,8 @@ void mim_heap_unmake(heap_t* heap) {
     break;
   }
   if (heap->keeps_full) mim_stat_add(&heap->tld->stats.heaps, -1);
+  for (size_t i = 0; i < DIRECT_COUNT; i++) heap->direct[i] = &mim_page_empty_slot;
+  heap->tld = &mim_tld_empty;
   mim_meta_free(heap, sizeof(heap_t));
 }
 
@@ -387,7 +399,7 @@ static void page_move(heap_t* from, page_t* page) {
 }
 
 void mi_heap_delete(mi_heap_t* heap) {
-  if (heap == NULL || heap == heap->tld->backing) return;
+  if (heap == NULL || !is_mine(heap, "mi_heap_delete") || heap == heap->tld->backing) return;
   mim_mail_deliver(heap->tld);
   for_each_page(heap, page_move);
   if (mim_tls.heap == heap) mim_tls.heap = heap->tld->backing;
@@ -400,7 +412,7 @@ static void page_destroy(heap_t* heap, page_t* page) {
 }
 
 void mi_heap_destroy(mi_heap_t* heap) {
-  if (heap == NULL || heap == heap->tld->backing) return;
+  if (heap == NULL || !is_mine(heap, "mi_heap_destroy") || heap == heap->tld->backing) return;
   if (heap->no_destroy) {
     mi_heap_delete(heap);
     return;

@@ -269,6 +269,12 @@ mim_inline page_t* hook_hold(page_t* page) {
   return page;
 }
 
+// A heap that is gone, or another thread's, was used. Reported; the plain build warns.
+void mim_plain_invalid_heap(const heap_t* heap, const char* what);
+mim_inline void hook_invalid_heap(const heap_t* heap, const char* what) {
+  mim_plain_invalid_heap(heap, what);
+}
+
 // An address that no page owns was freed or asked about. The secure build decides what happens (report, abort, pass
 // on); the plain build ignores it with a warning.
 void mim_plain_foreign(const void* p, const char* what);

@@ -452,3 +452,18 @@ void mi_options_print_out(mi_output_fun* out, void* arg) {
 void mi_options_print(void) {
   mi_options_print_out(NULL, NULL);
 }
+
+#if MIM_FUZZING
+// For the fuzzer of the parser: reads this environment, with every option at its default before.
+void mim_options_read(char** environment) {
+  static setting_t defaults[_mi_option_last];
+  static bool kept;
+  if (!kept) memcpy(defaults, settings, sizeof(defaults));
+  kept = true;
+  for (int i = 0; i < _mi_option_last; i++) {
+    store((mi_option_t)i, atomic_load(&defaults[i].value), (option_origin_t)atomic_load(&defaults[i].origin));
+  }
+  read_environment(environment, false);
+  read_environment(environment, true);
+}
+#endif

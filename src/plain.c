@@ -78,3 +78,7 @@ size_t mi_malloc_object_size(const void* p) {
   uintptr_t end = start + (large ? page->large_size : page->block_size);
   return (uintptr_t)p < start || (uintptr_t)p >= end ? 0 : end - (uintptr_t)p;
 }
+
+void mim_plain_invalid_heap(const heap_t* heap, const char* what) {
+  mim_error(EINVAL, "%s: %p is not a heap of this thread\n", what, (const void*)heap);
+}
