@@ -1,7 +1,9 @@
 // The interpreter: decodes operations, runs them, and sees to it that one run leaves nothing behind for the next.
 // Started once in a process by each target, on the thread that runs the first worker.
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "model.h"
 
@@ -71,10 +73,30 @@ __attribute__((constructor(101))) static void set_options(void) {
   mi_option_set(mi_option_purge_delay, -1);
 }
 
+static void on_output(const char* text, void* arg) {
+  (void)arg;
+  model_say("%s", text);
+}
+
+// Reports of planted misuse are no news: they are formatted and written, to where nobody reads them. Sanitizers and the
+// interpreter itself keep their standard error.
+void __sanitizer_set_report_fd(void* fd) __attribute__((weak));
+static void reports_away(void) {
+  model.standard_error = dup(STDERR_FILENO);
+  int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (model.standard_error < 0 || nowhere < 0) return;
+  if (__sanitizer_set_report_fd != NULL) __sanitizer_set_report_fd((void*)(intptr_t)model.standard_error);
+  dup2(nowhere, STDERR_FILENO);
+  close(nowhere);
+  mi_register_output(on_output, NULL);
+}
+
 void interp_start(unsigned target) {
   model.target = target;
   model.slow = getenv("FUZZ_SLOW") != NULL;
   model.trace = getenv("FUZZ_TRACE") != NULL;
+  model.standard_error = STDERR_FILENO;
+  if ((target & (FOR_MISUSE | FOR_CORRUPT)) && !model.trace) reports_away();
   probe_start();
   arenas_start();
   mi_register_violation(on_violation, NULL);

@@ -7,14 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-model_t model;
+model_t model = {.standard_error = STDERR_FILENO};
 __thread worker_t* me;
 
 // ---- failing --------------------------------------------------------------------------------------------------------
 
 static void write_all(const char* text, size_t length) {
   while (length > 0) {
-    ssize_t written = write(STDERR_FILENO, text, length);
+    ssize_t written = write(model.standard_error, text, length);
     if (written <= 0) return;
     text += written;
     length -= (size_t)written;

@@ -73,7 +73,8 @@ typedef struct model_s {
   unsigned target;          // FOR_...
   bool slow;                // walk whole structures after each operation, check whole blocks
   bool parallel;            // threads run freely
-  bool trace;               // print each operation
+  bool trace;               // print each operation, and all reports
+  int standard_error;
   slot_t slots[SLOTS];
   block_t graves[GRAVES];   // freed blocks, for stale pointers
   size_t grave_next;
