@@ -94,7 +94,7 @@ judge() {
   line=$(grep -m1 -E '^mimalloc: violation: ' "$build/err" || head -n1 "$build/err")
   case $status in
     134) outcome="aborted: ${line#mimalloc: violation: }" ;;
-    139) outcome="stopped by an inaccessible page (SIGSEGV)${line:+: $line}" ;;
+    139) outcome="stopped by inaccessible memory (SIGSEGV)${line:+: $line}" ;;
     137) outcome='did not end within 60 s'; return 1 ;;
     1) outcome=$(grep -m1 '^attack failed' "$build/out" || echo 'ended with status 1') ;;
     0) outcome='passed silently'; return 1 ;;

@@ -80,6 +80,14 @@ static bool fault_fits(const char* faults, const char* fault) {
   return false;
 }
 
+// Stopped by the hardware: plainly, or with a report of the fault, where the profile takes such signals.
+static bool faulted(const one_case_t* one) {
+  if (!outcome_is_stopped(one->outcome)) return false;
+  // Without a signal of its own, it was stopped in children: by which signals is not known here.
+  if (one->fault[0] == 0) return one->signal == SIGSEGV || one->signal == 0;
+  return fault_fits("access-outside|use-after-free|access-zero-size|access-null", one->fault);
+}
+
 // A report must name an address that has to do with the block: in it, or less than 64 KiB and its size away.
 static bool address_fits(const one_case_t* one) {
   if (!one->has_block || !one->has_address) return one->has_address;
@@ -107,10 +115,8 @@ static bool fulfils(const one_case_t* one, const demand_row_t* row, const char**
   if (strcmp(demand, "stopped|prevented") == 0 && one->outcome == HAD_NO_EFFECT) return true;
   bool fault_allowed = strcmp(demand, "fault") == 0 || strcmp(demand, "abort|fault") == 0 ||
                        strcmp(demand, "stopped|prevented") == 0;
-  // Without a signal of its own, it was stopped in children: by which signals is not known here.
-  bool segv = one->signal == SIGSEGV || (one->signal == 0 && one->fault[0] == 0);
-  if (fault_allowed && segv && outcome_is_stopped(one->outcome)) return true;
-  if (strcmp(demand, "fault") == 0) return *why = "it was not stopped by SIGSEGV", false;
+  if (fault_allowed && faulted(one)) return true;
+  if (strcmp(demand, "fault") == 0) return *why = "it was not stopped by inaccessible memory", false;
   if (!outcome_is_stopped(one->outcome)) return *why = "it was not stopped", false;
   if (strcmp(demand, "abort-at-misuse") == 0 && one->outcome != STOPPED_AT_MISUSE) return *why = "not at misuse", false;
   if (strcmp(demand, "abort-at-free") == 0 && one->outcome != STOPPED_AT_FREE) return *why = "not at free", false;

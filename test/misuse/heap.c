@@ -60,6 +60,7 @@ static verdict_t destroyed_twice(size_t size) {
   if (!has_heaps()) return NOT_HERE;
   heap_with_crowd(size);
   destroy_heap();
+  about(heap, 1);
   at(MISUSE);
   mi.destroy(heap);
   return handed_out(size, NULL, 0);
@@ -69,6 +70,7 @@ static verdict_t deleted_twice(size_t size) {
   if (!has_heaps()) return NOT_HERE;
   heap_with_crowd(size);
   mi.delete(heap);
+  about(heap, 1);
   at(MISUSE);
   mi.delete(heap);
   return handed_out(size, NULL, 0);
@@ -78,6 +80,7 @@ static verdict_t allocates_after_destroy(size_t size) {
   if (!has_heaps()) return NOT_HERE;
   heap_with_crowd(size);
   destroy_heap();
+  about(heap, 1);
   at(MISUSE);
   void* p = hide(mi.allocate(heap, size));
   if (p == NULL) return PREVENTED;

@@ -43,23 +43,23 @@ static verdict_t at_once_alone(size_t size) {
   return hide(malloc(size)) == p ? MISSED : PREVENTED;
 }
 
-// Three blocks are freed; do the next three come in a known order?
+// Five blocks are freed; do the next five come in a known order?
 static verdict_t known_order(size_t size, const int* order) {
-  void* freed[3] = {crowd(size), crowd_take(), crowd_take()};
-  for (int i = 0; i < 3; i++) free(freed[i]);
+  void* freed[5] = {crowd(size), crowd_take(), crowd_take(), crowd_take(), crowd_take()};
+  for (int i = 0; i < 5; i++) free(freed[i]);
   at(MISUSE);
   bool known = true;
-  for (int i = 0; i < 3; i++) known = hide(malloc(size)) == freed[order[i]] && known;
+  for (int i = 0; i < 5; i++) known = hide(malloc(size)) == freed[order[i]] && known;
   return known ? MISSED : PREVENTED;
 }
 
 static verdict_t last_in_first_out(size_t size) {
-  static const int order[] = {2, 1, 0};
+  static const int order[] = {4, 3, 2, 1, 0};
   return known_order(size, order);
 }
 
 static verdict_t first_in_first_out(size_t size) {
-  static const int order[] = {0, 1, 2};
+  static const int order[] = {0, 1, 2, 3, 4};
   return known_order(size, order);
 }
 
@@ -182,8 +182,8 @@ static const kind_t kinds[] = {
   {"at-once-alone", at_once_alone, "the same for the only block of the size", 1},
   {"at-once-by-calloc", at_once_by_calloc, "the next block from calloc is the one just freed", 1},
   {"within-eight", within_eight, "it is one of the next eight", 1},
-  {"last-in-first-out", last_in_first_out, "three freed blocks come back in reverse order", 1},
-  {"first-in-first-out", first_in_first_out, "three freed blocks come back in order", 1},
+  {"last-in-first-out", last_in_first_out, "five freed blocks come back in reverse order", 1},
+  {"first-in-first-out", first_in_first_out, "five freed blocks come back in order", 1},
   {"at-once-elsewhere", at_once_elsewhere, "another thread gets the block just freed", 1},
   {"for-other-size", for_other_size, "memory of freed blocks serves blocks of three times the size", 1},
   {"ascending", ascending, "most of 16 fresh blocks have one distance", 1},
