@@ -20,13 +20,14 @@
 
 #define LIVE_MAX 2048
 #define HELD_MAX 256
+#define HELD_BYTES (32 * MIB)  // of address space: what is held makes the program open other memory
 
 lock_t sec_sample_lock;
 
 static struct {
-  sec_sample_t* oldest;  // held ones, oldest first; under the lock
-  sec_sample_t* newest;
-  size_t held;
+  page_t* oldest;  // pages of held blocks, linked by `next`, oldest first; under the lock
+  page_t* newest;
+  size_t held, held_slices;
   _Atomic(size_t) live;
 } samples;
 
@@ -99,7 +100,6 @@ void* sec_sample(heap_t* heap, size_t size, size_t align, family_t family, bool 
     return NULL;
   }
   page_t* page = mim_page_find(p);  // nobody else has the address yet
-  sample->page = page;
   sample->entries[0] = page->hook.entries[0];
   sample->entries[1] = page->hook.entries[1];
   page->hook.entries = sample->entries;
@@ -116,30 +116,36 @@ void sec_sample_freed(page_t* page) {
 
 // Owned by nobody who could free into it: a second free is found by its state.
 page_t* sec_sample_hold(page_t* page) {
-  if (!(page->flags & PAGE_SAMPLED)) return page;
-  sec_sample_t* sample = sample_of(page);
+  bool sampled = (page->flags & PAGE_SAMPLED) != 0;
+  if (!sampled && !(mim_process.hook.mechanisms & SEC_LARGE_SEAL)) return page;
+  size_t room = min_size(HELD_BYTES, mim_process.region_size / 256) / SLICE_SIZE;  // in slices
+  if (!sampled && page->slices > room / 4) return page;
   sec_large_back(page);
-  mim_region_seal((size_t)(page - mim_process.slots), page->slices);
+  if (!mim_region_seal((size_t)(page - mim_process.slots), page->slices)) return page;  // locked memory, say
   state_set(page, 1, STATE_HELD);
   page->flags |= PAGE_SEALED;
   atomic_store_explicit(&page->owner, &mim_tld_empty, memory_order_release);
-  atomic_fetch_sub_explicit(&samples.live, 1, memory_order_relaxed);
-  sec_sample_t* evicted = NULL;
+  if (sampled) atomic_fetch_sub_explicit(&samples.live, 1, memory_order_relaxed);
+  page_t* evicted = NULL;
   lock_acquire(&sec_sample_lock);
-  sample->next = NULL;
+  samples.held_slices += page->slices;
+  page->next = NULL;
   if (samples.newest != NULL) {
-    samples.newest->next = sample;
+    samples.newest->next = page;
   } else {
-    samples.oldest = sample;
+    samples.oldest = page;
   }
-  samples.newest = sample;
-  if (++samples.held > HELD_MAX) {
+  samples.newest = page;
+  if (++samples.held > HELD_MAX || samples.held_slices > room) {
     evicted = samples.oldest;
     samples.oldest = evicted->next;
+    if (samples.oldest == NULL) samples.newest = NULL;
     samples.held--;
+    samples.held_slices -= evicted->slices;
+    evicted->next = NULL;
   }
   lock_release(&sec_sample_lock);
-  return evicted == NULL ? NULL : evicted->page;
+  return evicted;
 }
 
 void sec_sample_done(page_t* page) {

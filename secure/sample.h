@@ -9,8 +9,6 @@
 
 // In the metadata, for each sampled block; its page's states are in here.
 typedef struct sec_sample_s {
-  struct sec_sample_s* next;
-  page_t* page;
   uint16_t entries[2];
   sec_stack_t allocated, freed;  // of the frames below
   void* alloc_frames[SAMPLE_FRAMES];

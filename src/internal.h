@@ -82,8 +82,9 @@ size_t mim_region_hand_in(uint8_t* start, size_t size, bool zero, bool pinned, i
 // The page of an address in such memory; NULL when it is in none.
 page_t* mim_page_of_extra(const void* p);
 uint8_t* mim_region_extra_start(size_t slice);
-// Makes a large block's span inaccessible, and gives its memory back, before the span itself is given back.
-void mim_region_seal(size_t slice, size_t slices);
+// Makes a large block's span inaccessible, and gives its memory back, before the span itself is given back. False: not,
+// or not all of it.
+bool mim_region_seal(size_t slice, size_t slices);
 // Gives free memory back to the OS: what has been free for the purge delay, or all with `force`. True when any was.
 bool mim_region_purge(bool force);
 extern lock_t mim_region_lock;

@@ -347,17 +347,19 @@ static void schedule_purge(segment_t* segment) {
   if (next == 0 || at < next) atomic_store_explicit(&region.purge_at, at, memory_order_relaxed);
 }
 
-void mim_region_seal(size_t slice, size_t slices) {
+bool mim_region_seal(size_t slice, size_t slices) {
+  bool gone = true;
   lock_acquire(&mim_region_lock);
   while (slices > 0) {
     segment_t* segment = segment_at(slice / SEGMENT_SLICES);
     size_t first = slice % SEGMENT_SLICES;
     size_t here = min_size(slices, SEGMENT_SLICES - first);
-    hook_span_back(&segment->guards, segment->start, first, here, SPAN_LARGE);
+    gone &= hook_span_back(&segment->guards, segment->start, first, here, SPAN_LARGE);
     slice += here;
     slices -= here;
   }
   lock_release(&mim_region_lock);
+  return gone;
 }
 
 void mim_region_free(size_t slice, size_t slices, bool zero, span_kind_t kind) {
