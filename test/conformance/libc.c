@@ -493,16 +493,21 @@ static void test_mallinfo2(void) {
   for (size_t i = 0; i < COUNT; i++) free(blocks[i]);
   free(large);
   struct mallinfo2 after = mallinfo2_();
-  context("in use: %zu, %zu, %zu", before.uordblks, full.uordblks, after.uordblks);
-  CHECK(full.uordblks - before.uordblks >= (size_t)COUNT * SIZE);
-  CHECK(full.uordblks - before.uordblks <= (size_t)COUNT * SIZE * 5 / 4);
-  CHECK(after.uordblks == before.uordblks);
+  // In the secure build a few requests are met by guarded blocks, which are large ones for a while.
+  size_t sampled = is_secure() ? (size_t)1 << 20 : 0;
+  size_t in_use = full.uordblks + full.hblkhd - before.uordblks - before.hblkhd;
+  context("in use: %zu, %zu, %zu", before.uordblks + before.hblkhd, full.uordblks + full.hblkhd,
+          after.uordblks + after.hblkhd);
+  CHECK(in_use >= (size_t)COUNT * SIZE + ((size_t)5 << 20));
+  CHECK(in_use <= ((size_t)COUNT * SIZE + ((size_t)5 << 20)) * 5 / 4 + sampled);
+  CHECK(after.uordblks + after.hblkhd <= before.uordblks + before.hblkhd + sampled);
+  CHECK(is_secure() || after.uordblks == before.uordblks);
   context("large: %zu of %zu bytes", full.hblks, full.hblkhd);
-  CHECK(full.hblks == before.hblks + 1 && full.hblkhd >= before.hblkhd + ((size_t)5 << 20));
-  CHECK(after.hblks == before.hblks && after.hblkhd == before.hblkhd);
+  CHECK(full.hblks > before.hblks && full.hblkhd >= before.hblkhd + ((size_t)5 << 20));
+  CHECK(is_secure() || (full.hblks == before.hblks + 1 && after.hblks == before.hblks));
   context("sums: %zu = %zu + %zu", full.arena, full.uordblks, full.fordblks);
   CHECK(full.arena == full.uordblks + full.fordblks && after.arena == after.uordblks + after.fordblks);
-  CHECK(full.arena >= (size_t)COUNT * SIZE);
+  CHECK(full.arena + sampled >= (size_t)COUNT * SIZE);
 }
 
 static void test_mallinfo(void) {
@@ -512,7 +517,7 @@ static void test_mallinfo(void) {
   struct mallinfo info = mallinfo_();
   context("in use: %d, large: %d of %d bytes", info.uordblks, info.hblks, info.hblkhd);
   CHECK(info.uordblks > 0 && info.arena == info.uordblks + info.fordblks);
-  CHECK(info.hblks == 1 && info.hblkhd >= 1 << 20);
+  CHECK(info.hblks >= 1 && info.hblkhd >= 1 << 20);
   void* huge = malloc((size_t)3 << 30);  // more than an int can say; not touched
   if (huge != NULL) CHECK(mallinfo_().hblkhd == INT_MAX);
   free(huge);

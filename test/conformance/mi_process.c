@@ -496,7 +496,8 @@ static void test_mi_stats_get(void) {
   CHECK(page_bin_sum(&full) == (size_t)full.pages.current && page_bin_sum(&after) == (size_t)after.pages.current);
   context("large: %ld then %ld", (long)full.malloc_large.current, (long)after.malloc_large.current);
   CHECK(full.malloc_large.current - before.malloc_large.current >= 10 << 20);
-  CHECK(after.malloc_large.current == before.malloc_large.current && after.malloc_large.peak >= 10 << 20);
+  int64_t sampled = mi_is_secure() ? 1 << 20 : 0;  // guarded blocks count as large, and rest a while when freed
+  CHECK(after.malloc_large.current <= before.malloc_large.current + sampled && after.malloc_large.peak >= 10 << 20);
   CHECK(full.committed.current > after.committed.current && full.committed.peak >= full.committed.current);
   CHECK(full.reserved.current >= full.committed.current && full.segments.current >= 1);
   CHECK(full.heaps.current == before.heaps.current + 1 && after.heaps.current == before.heaps.current);
