@@ -88,18 +88,25 @@ enum {
   OP(57, scribble_freed, FOR_CORRUPT)   /* into a block that was freed */                                     \
   OP(58, scribble_near, FOR_CORRUPT)    /* round its ends */
 
-// What a size code stands for: small sizes, sizes next to powers of two, sizes of all bins, large sizes.
+// What a size code stands for: mostly small sizes, sizes next to powers of two, sizes of all bins, large sizes.
 static inline size_t size_of_code(uint8_t a, uint8_t b) {
-  size_t low = (size_t)(a & 63) << 8 | b;
-  switch (a >> 6) {
-    case 0: return low % 1100;
-    case 1: {
-      size_t power = (size_t)1 << (4 + (a & 63) % 17);
-      return power + (size_t)(b % 65) < 32 ? 0 : power + (size_t)(b % 65) - 32;
+  size_t low = (size_t)(a & 31) << 8 | b;
+  unsigned powers = (a >> 5) == 6 ? 17 : 13;  // up to 1 MiB, or 64 KiB
+  switch (a >> 5) {
+    case 3:
+    case 6: {
+      size_t power = (size_t)1 << (4 + (a & 31) % powers), delta = b % 65u;
+      return power + delta < 32 ? 0 : power + delta - 32;
     }
-    case 2: return low * 5;
-    default: return low * 256;
+    case 4: return low * 9;
+    case 7: return low * 512;
+    default: return low % 1100;
   }
+}
+
+// How many blocks a pile grows or shrinks by: up to 4096, mostly fewer.
+static inline size_t count_of_code(uint8_t c) {
+  return c < 192 ? c + 1u : (size_t)(c - 191) * 64;
 }
 
 // Powers of two, 1 to 64 KiB, now and then up to 64 MiB.

@@ -43,7 +43,7 @@ void op_pile_grow(const op_t* op) {
     pile->size = size_of_code(op->a, op->b);
     pile->heap = model.target == FOR_THREADS ? NULL : heap_now();
   }
-  size_t count = (size_t)op->c * 16 + 1;
+  size_t count = count_of_code(op->c);
   if (count > PILE_MAX - pile->count) count = PILE_MAX - pile->count;
   if (!model_room(count * pile->size)) return;
   bool zero = op->d % 4 == 3;
@@ -69,7 +69,7 @@ static void pile_free_at(pile_t* pile, size_t index) {
 
 void op_pile_shrink(const op_t* op) {
   pile_t* pile = pile_of(op);
-  size_t count = (size_t)op->c * 16 + 1;
+  size_t count = count_of_code(op->c);
   if (count > pile->count) count = pile->count;
   uint64_t random = op->d;
   for (size_t i = 0; i < count; i++) {
@@ -338,7 +338,7 @@ static const struct {
   mi_option_t option;
   long values[4];  // the first is what it has between runs
 } tried[] = {
-    {mi_option_purge_delay, {-1, 0, 1000000, 1}},   {mi_option_purge_decommits, {1, 0, 1, 0}},
+    {mi_option_purge_delay, {-1, 0, 1000000, -1}},   {mi_option_purge_decommits, {1, 0, 1, 0}},
     {mi_option_visit_abandoned, {0, 1, 0, 1}},      {mi_option_abandoned_reclaim_on_free, {1, 0, 1, 0}},
     {mi_option_generic_collect, {64, 1, 1000, 16}}, {mi_option_retry_on_oom, {0, 0, 0, 0}},
     {mi_option_page_reclaim_on_free, {0, 1, -1, 0}}, {mi_option_abandoned_page_purge, {0, 1, 0, 1}},

@@ -336,8 +336,13 @@ void op_use_dead_heap(const op_t* op) {
     if (heap == NULL || me->heaps[i] != heap || !me->destroyable[i]) continue;
     op_heap_destroy(&(op_t){.slot = (uint8_t)i});
     notice_none();
-    misuse(p, op->c, size_of_code(op->a, op->b));
-    expect_free_fault(p);
+    if (op->d % 2 == 0) {
+      must(mi_heap_malloc(heap, size_of_code(op->a, op->b)) == NULL, "a heap that was destroyed gives a block");
+      expect(MI_FAULT_INVALID_HEAP, heap);
+    } else {
+      misuse(p, op->c, size_of_code(op->a, op->b));
+      expect_free_fault(p);
+    }
     return;
   }
 }
