@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""Puts deliberate bugs into a copy of the sources, one by one, and sees whether the fuzzers' corpora find them.
+
+usage: scripts/mutate.py [--only NUMBER,...] [--jobs N] [--seeds N] [--build DIRECTORY] [--list]
+
+Each bug is a small replacement in one file of src/ or secure/. The copy lies in DIRECTORY (default: out/mutate) and is
+built once; for each bug one file is changed, the replay programs are built and run over fuzz/corpus, test/regress and
+N generated sequences (default: 150) for each target, and the file is put back. Prints a table; status 0: every bug was
+found. The tree itself is never changed.
+"""
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# (file, what is there, what is put there, what that means)
+BUGS = [
+    ("src/hooks.h", "      memset((void*)ref, 0, page->block_size);", "      (void)page->block_size;",
+     "plain: calloc does not clear used blocks"),
+    ("src/hooks.h", "      *(uintptr_t*)ref = 0;\n    } else {", "    } else {", "plain: calloc leaves the link in a fresh block"),
+    ("src/hooks.h", "if (zero && new_size > old_size) memset((char*)p + old_size, 0, new_size - old_size);", "(void)zero, (void)old_size, (void)new_size;",
+     "plain: rezalloc in place does not clear what is gained"),
+    ("src/sizeclass.c", "if (size > mim_bins[bin].room) bin++;", "if (size > mim_bins[bin].room + 1) bin++;",
+     "a bin is one byte too small for its request"),
+    ("src/sizeclass.c", "size_t wanted = align_up(max_size(size, 1), align);", "size_t wanted = max_size(size, 16);",
+     "aligned requests take a bin that is not aligned"),
+    ("src/realloc.c", "memcpy(q, p, kept);", "memcpy(q, p, kept - (kept > 0));", "realloc loses the last byte"),
+    ("src/realloc.c", "if (zero) memset((char*)q + kept, 0, mim_usable(q) - kept);", "", "rezalloc does not clear what is gained when it moves"),
+    ("src/api.h", "  if (mim_unlikely(mul_overflows(count, size, &total))) return mim_fail(EOVERFLOW, SIZE_MAX);\n  return mim_heap_alloc(heap, total, FAMILY_C, zero);",
+     "  total = count * size;\n  return mim_heap_alloc(heap, total, FAMILY_C, zero);", "calloc does not notice that its product overflows"),
+    ("src/region.c", "  if (bits_any(segment->dirty, first, slices)) span->zero = false;\n", "", "used memory is taken for zero"),
+    ("src/region.c", "  bits_change(segment->free, first, slices, false);\n  bits_change(segment->resident, first, slices, true);",
+     "  bits_change(segment->free, first, slices - (slices > 1), false);\n  bits_change(segment->resident, first, slices, true);",
+     "the last slice of a span stays free"),
+    ("src/page.c", "return align_down(start + room - size + offset, align) - offset;", "return align_down(start + room - size + offset, 16) - offset;",
+     "secure: large blocks are aligned to 16 only"),
+    ("src/page.c", "page->reserved = (uint32_t)((usable - first_offset) / shape->stride);", "page->reserved = (uint32_t)((usable - first_offset) / shape->stride) + 1;",
+     "the last block of a page lies half outside"),
+    ("src/heap.c", "  for (page_t *page = heap->full.first, *next; page != NULL; page = next) {", "  for (page_t *page = heap->full.last, *next; page != NULL; page = NULL) {",
+     "full pages are forgotten when a heap goes"),
+    ("src/heap.c", "  mim_page_set_heap(page, to);\n", "", "mi_heap_delete leaves pages with the heap that is gone"),
+    ("src/heap.c", "if (page->flags & PAGE_LISTED) abandoned_unlist(page);", "", "an adopted page stays in the list of abandoned ones"),
+    ("src/internal.h", "  mim_stat_blocks(page, -1, 0);\n", "", "freed blocks are not counted off"),
+    ("src/mail.c", "for (uint32_t i = 0; i < letter->count; i++) {", "for (uint32_t i = 0; i + 1 < letter->count; i++) {", "the last block of each letter is lost"),
+    ("src/visit.c", "    if ((free_map[i / 64] >> (i % 64)) & 1) continue;\n", "", "a visit shows free blocks"),
+    ("src/options.c", "return *value >= entry->min && *value <= entry->max;", "return *value >= entry->min;", "the environment may go above the maximum"),
+    ("src/output.c", "if (text->length < text->room) text->start[text->length] = c;", "if (text->length <= text->room + 1) text->start[text->length] = c;",
+     "formatted text runs over its buffer"),
+    ("src/page.c", "if (zero && !span.zero) memset((void*)p, 0, page->large_size);", "if (zero && !span.zero) memset((void*)p, 0, page->large_size / 2);",
+     "large calloc clears one half"),
+    ("src/free.c", "  if (page->flags & PAGE_IN_FULL) mim_heap_page_unfull(page);\n  mim_free_checked(page, ref);\n}\n\nstatic void free_remote",
+     "  mim_free_checked(page, ref);\n}\n\nstatic void free_remote", "a full page that gets a free block stays in the list of full ones"),
+    ("secure/hooks_secure.h", "bool fits = family == FAMILY_ANY ? state_is_live(state)", "bool fits = family == FAMILY_ANY ? state != STATE_NEVER",
+     "a double free passes"),
+    ("secure/entry.h", "return (place_t){(uintptr_t)(product >> 64), (uint64_t)product < page->reciprocal};", "return (place_t){(uintptr_t)(product >> 64), (uint64_t)product < page->reciprocal * 17};",
+     "addresses up to 16 bytes into a block are taken for its start"),
+    ("secure/fence.h", "return (((fence_pair_t)difference)[0] | ((fence_pair_t)difference)[1]) == 0;", "return ((fence_pair_t)difference)[0] == 0;",
+     "half of the fence is not compared"),
+    ("secure/hooks_secure.h", "if ((flags & PAGE_DENSE) && place.index > 1 && mim_unlikely(!fence_holds_before(page, place.index, p))) return 0;", "",
+     "the byte before a block is not looked at"),
+    ("secure/hooks_secure.h", "wipe_bytes(p, block_size);", "wipe_bytes(p, block_size - 16 * (block_size > 32));", "the last 16 bytes of a freed block are not wiped"),
+    ("secure/wipe.h", "  while (word < end) seen |= *word++;\n", "", "the end of a block is not verified at reuse"),
+    ("secure/wipe.h", "seen |= (word[0] | word[1]) | (word[2] | word[3]);", "seen |= (word[0] | word[1]) | word[2];", "a quarter of a block is not verified at reuse"),
+    ("secure/invalid.c", "state_exchange(page, place.index, STATE_MAILED)", "state_exchange(page, place.index, STATE_FREE)", "a block in the mail is marked as free"),
+    ("secure/entry.c", "      magazine[count++] = magazine[place];\n      magazine[place] = index;", "      magazine[count++] = index;\n      magazine[place] = index;",
+     "the shuffle hands a block out twice"),
+    ("secure/entry.c", "for (uint32_t i = first; i < first + count; i++) state_set(page, i, state_get(page, i) & STATE_FRESH);",
+     "for (uint32_t i = first; i + 1 < first + count; i++) state_set(page, i, state_get(page, i) & STATE_FRESH);", "the last block of each extension is lost"),
+    ("secure/invalid.c", "if (size != SIZE_UNKNOWN && size != request_of(page, state))", "if (size != SIZE_UNKNOWN && size > request_of(page, state))",
+     "a sized free may name less"),
+    ("secure/invalid.c", "bool same = family == FAMILY_ANY || ((*state >> STATE_FAMILY_SHIFT) & 3u) == (unsigned)family;", "bool same = family != FAMILY_NEW_ARRAY || ((*state >> STATE_FAMILY_SHIFT) & 3u) == (unsigned)family;",
+     "delete takes blocks of every family"),
+    ("secure/guard.c", "sealed = install(start, slices * SLICE_SIZE, true);", "sealed = true;", "freed large blocks stay accessible"),
+]
+
+
+def stop(message):
+    sys.exit(f"mutate.py: {message}")
+
+
+def numbers(text):
+    try:
+        chosen = [int(word) for word in text.split(",")]
+    except ValueError:
+        chosen = [0]
+    for number in chosen:
+        if not 1 <= number <= len(BUGS):
+            stop(f"--only '{text}': expected numbers from 1 to {len(BUGS)}, separated by commas")
+    return chosen
+
+
+def run(command, log, limit=None, env=None):
+    """The status of a command: 124 when it takes too long."""
+    with open(log, "wb") as out:
+        try:
+            return subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, timeout=limit, env=env).returncode
+        except subprocess.TimeoutExpired:
+            return 124
+
+
+def copy_tree(build):
+    source = os.path.join(build, "tree")
+    shutil.rmtree(source, ignore_errors=True)
+    names = ["CMakeLists.txt", "cmake", "include", "src", "secure", "fuzz", "test"]
+    for name in names:
+        old, new = os.path.join(ROOT, name), os.path.join(source, name)
+        os.makedirs(os.path.dirname(new), exist_ok=True)
+        shutil.copytree(old, new) if os.path.isdir(old) else shutil.copy2(old, new)
+    return source
+
+
+def inputs_of(build, source, target, seeds):
+    paths = [os.path.join(source, "test/regress", target), os.path.join(source, "fuzz/corpus", target)]
+    if target != "options":
+        grown = os.path.join(build, "seeds", target)
+        subprocess.run([sys.executable, os.path.join(source, "fuzz/grow.py"), target, grown, str(seeds)], check=True)
+        paths.append(grown)
+    return [path for path in paths if os.path.isdir(path)]
+
+
+def programs(product):
+    both = ["api", "threads"]
+    return both if product == "plain" else both + ["misuse", "corrupt", "options"]
+
+
+def find(build, source, log, seeds):
+    """What finds the bug that is in the copy now: a program and how it ended; None: nothing does."""
+    for product in ("secure", "plain"):
+        for target in programs(product):
+            program = os.path.join(build, "made/fuzz", f"fuzz_{target}-{product}")
+            for slow in (False, True):
+                env = dict(os.environ, **({"FUZZ_SLOW": "1"} if slow else {}))
+                status = run([program, "-q"] + inputs_of(build, source, target, seeds), log, 600, env)
+                if status != 0:
+                    lines = [line for line in open(log, errors="replace") if line.startswith(("fuzz", "mimalloc: assertion"))]
+                    ended = {124: "hangs", -11: "crashes", -6: "aborts"}.get(status, f"status {status}")
+                    return f"fuzz_{target}-{product}", lines[-1].strip() if lines else ended
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=150)
+    parser.add_argument("--build", default=os.path.join(ROOT, "out/mutate"))
+    parser.add_argument("--list", action="store_true")
+    args = parser.parse_args()
+    chosen = numbers(args.only) if args.only else range(1, len(BUGS) + 1)
+    if args.list:
+        for number in chosen:
+            print(f"{number:3} {BUGS[number - 1][0]}: {BUGS[number - 1][3]}")
+        return
+    build = os.path.abspath(args.build)
+    os.makedirs(build, exist_ok=True)
+    source = copy_tree(build)
+    for number, (path, old, _, _) in enumerate(BUGS, 1):
+        if open(os.path.join(source, path)).read().count(old) != 1:
+            stop(f"bug {number}: its text is not to be found exactly once in {path}; adapt it in {__file__}")
+    log = os.path.join(build, "log")
+    made = os.path.join(build, "made")
+    make = ["cmake", "--build", made, "-j", str(args.jobs), "--target", "fuzz-replay"]
+    configure = ["cmake", "-S", source, "-B", made, "-DCMAKE_BUILD_TYPE=Release", "-DMI_DEBUG_LEVEL=1"]
+    if run(configure, log) != 0 or run(make, log) != 0:
+        stop(f"the copy does not build; see {log}")
+    if find(build, source, log, args.seeds) is not None:
+        stop(f"the corpora fail without any bug; see {log}")
+    missed = []
+    print("| bug | file | what it does | found by | how | s |\n|---|---|---|---|---|---|")
+    for number in chosen:
+        path, old, new, text = BUGS[number - 1]
+        name = os.path.join(source, path)
+        before = open(name).read()
+        begin = time.monotonic()
+        try:
+            open(name, "w").write(before.replace(old, new))
+            if run(make, log) != 0:
+                stop(f"bug {number} does not compile; see {log}")
+            found = find(build, source, log, args.seeds)
+        finally:
+            open(name, "w").write(before)
+        if found is None:
+            missed.append(number)
+        by, how = found or ("**nothing**", "")
+        how = how.replace("|", "/")[:100]
+        print(f"| {number} | {path} | {text} | {by} | {how} | {time.monotonic() - begin:.0f} |", flush=True)
+    if missed:
+        sys.exit(f"not found: {', '.join(map(str, missed))}")
+
+
+main()
