@@ -205,6 +205,23 @@ bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool ze
 
 // ---- large blocks ---------------------------------------------------------------------------------------------------
 
+// A block that is flush with its end leaves room before it, of which the last bytes are fence too. 0 where there is none.
+static size_t room_before(const page_t* page) {
+  if (!(mim_process.hook.mechanisms & SEC_FENCE)) return 0;
+  return min_size((size_t)((const uint8_t*)start_of(page, 1) - mim_page_start(page)), FENCE_SIZE);
+}
+
+static void large_look_before(page_t* page) {
+  const uint8_t* block = start_of(page, 1);
+  fence_bytes_t wanted = fence_pattern(page, 1);
+  for (size_t back = 1; back <= room_before(page); back++) {
+    if (block[-(ptrdiff_t)back] == wanted[FENCE_SIZE - back]) continue;
+    report_block(MI_FAULT_UNDERFLOW, page, 1, state_live(FAMILY_ANY, 0), block - back, 0,
+                 (sec_severity_t)mim_process.hook.fence_severity);
+    return;
+  }
+}
+
 void sec_large_out(page_t* page, tld_t* tld, size_t size, family_t family) {
   page->hook.entries = page->own_entry;
   page->hook.key = sec_random64(&tld->hook);
@@ -215,9 +232,13 @@ void sec_large_out(page_t* page, tld_t* tld, size_t size, family_t family) {
   if ((mim_process.hook.mechanisms & SEC_FENCE) && slack != 0) {
     fence_reset(page, 1, (uint8_t*)start_of(page, 1) + page->large_size, slack);
   }
+  size_t before = room_before(page);
+  fence_bytes_t bytes = fence_pattern(page, 1);
+  memcpy((uint8_t*)start_of(page, 1) - before, (const uint8_t*)&bytes + FENCE_SIZE - before, before);
 }
 
 void sec_large_back(page_t* page) {
+  large_look_before(page);
   size_t slack = page->large_size - page->large_request;
   const uint8_t* end = (const uint8_t*)start_of(page, 1) + page->large_size;
   if ((mim_process.hook.mechanisms & SEC_FENCE) && slack != 0 && !fence_holds(page, 1, end, slack)) {

@@ -213,8 +213,10 @@ static void put_block(out_t* out, const facts_t* facts) {
           (size_t)r->index, r->block_size, plural(r->block_size));
   if (!facts->has_state) return;
   const char* family = family_text(facts->block_state);
-  if (family != NULL) {
+  if (family != NULL || r->request != 0) {
     out_put(out, "    requested: %zu byte%s\n", r->request, plural(r->request));
+  }
+  if (family != NULL) {
     out_put(out, "    state:     live, from %s\n", family);
   } else {
     out_put(out, "    state:     %s\n", state_text(facts->block_state));
@@ -337,7 +339,7 @@ static void put_json_block(out_t* out, const facts_t* facts) {
   if (facts->has_state) {
     put_string(out, "state", state_text(facts->block_state));
     put_string(out, "family", family_text(facts->block_state));
-    if (state_is_live(facts->block_state)) put_size(out, "requested", r->request);
+    if (state_is_live(facts->block_state) || r->request != 0) put_size(out, "requested", r->request);
   }
   if (r->fault == MI_FAULT_SIZE_MISMATCH) put_size(out, "claimed_size", r->claimed);
   if (r->fault == MI_FAULT_ALIGNMENT_MISMATCH) put_size(out, "claimed_alignment", r->claimed);
@@ -372,7 +374,8 @@ static void write_json(const out_t* json) {
   int fd = -1;
   if (mim_process.hook.report_form == MI_REPORT_FILE) {
     fd = mim_os_file_open(mim_process.hook.report_path, true);
-    if (fd < 0) mim_os_write(STANDARD_ERROR, "mimalloc: the report file cannot be opened:\n", 44);
+    static const char text[] = "mimalloc: the report file cannot be opened:\n";
+    if (fd < 0) mim_os_write(STANDARD_ERROR, text, sizeof(text) - 1);
   }
   mim_os_write(fd >= 0 ? fd : STANDARD_ERROR, json->start, json->used);
   if (fd >= 0) mim_os_file_close(fd);

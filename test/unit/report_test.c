@@ -162,9 +162,23 @@ static void test_underflow(void** state) {
   assert_true(child_killed(&child, SIGABRT));
   assert_says("mimalloc: violation: underflow: 0x");
   assert_says("    access:    1 byte before the start of a 40-byte block\n");
+  in_size = 300000;
+  in_offset = -3;
+  child_run(&child, write_and_free, NULL);
+  assert_true(child_killed(&child, SIGABRT));
+  assert_says("mimalloc: violation: underflow: 0x");
+  assert_says("    access:    3 bytes before the start of a 300000-byte block\n");
 }
 
-enum { TWICE, INSIDE, ODD, FOREIGN, CLAIM, FAMILY, LARGE_TWICE, LARGE_INSIDE, NEVER };
+enum { TWICE, INSIDE, ODD, FOREIGN, CLAIM, FAMILY, LARGE_TWICE, LARGE_INSIDE, GIVEN_BACK, GIVEN_BACK_INSIDE, NEVER };
+
+// A freed large block, behind which so many others were freed that it is no longer kept out of use.
+static char* give_many(void) {
+  static char* blocks[1000];
+  for (size_t i = 0; i < 1000; i++) blocks[i] = take(300000);
+  for (size_t i = 0; i < 1000; i++) give(blocks[i]);
+  return blocks[0];
+}
 
 static void misuse(void* arg) {
   char* p = take(40);
@@ -177,6 +191,8 @@ static void misuse(void* arg) {
     case FAMILY: mi_delete_array(mi_new(40)); break;
     case LARGE_TWICE: p = take(300000); give(p); give(p); break;
     case LARGE_INSIDE: p = take(300000); give(p); give(p + 256 * 1024); break;
+    case GIVEN_BACK: give(give_many()); break;
+    case GIVEN_BACK_INSIDE: give(give_many() + 256 * 1024); break;
     case NEVER: p = take(40); give(p + 40 * 1024 * 1024); break;
     default: break;
   }
@@ -196,9 +212,13 @@ static void test_frees(void** state) {
                "    requested: 40 bytes\n"}},
       {FAMILY, {"mimalloc: violation: family-mismatch: 0x", "    claimed:   a block from new[]\n",
                 "    state:     live, from new\n"}},
-      {LARGE_TWICE, {"mimalloc: violation: double-free: 0x", ", large, its memory has been given back\n", NULL}},
+      {LARGE_TWICE, {"mimalloc: violation: double-free: 0x", "    state:     freed, kept out of use\n", NULL}},
       {LARGE_INSIDE, {"mimalloc: violation: invalid-free: 0x", "    access:    262144 bytes into a 300000-byte block\n",
-                      ", large, its memory has been given back\n"}},
+                      "    state:     freed, kept out of use\n"}},
+      {GIVEN_BACK, {"mimalloc: violation: double-free: 0x", ", large, its memory has been given back\n", NULL}},
+      {GIVEN_BACK_INSIDE, {"mimalloc: violation: invalid-free: 0x",
+                           "    access:    262144 bytes into a 300000-byte block\n",
+                           ", large, its memory has been given back\n"}},
       {NEVER, {"mimalloc: violation: invalid-free: 0x", "    noticed:   by free\n", NULL}},
   };
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
