@@ -56,7 +56,10 @@ void* mim_realloc_aligned(heap_t* heap, void* p, size_t size, size_t align, size
   if (mim_unlikely(!is_power_of_two(align))) return mim_fail(EINVAL, align);
   if (heap == NULL) heap = mim_tls.heap;
   if (p == NULL) return mim_malloc_aligned(heap, size, align, offset, FAMILY_C, zero);
-  return reallocate(heap, p, size, align, offset, FAMILY_ANY, zero);
+  // As for new blocks, an alignment below the least one is asked of the least one: a block that lies at an odd address,
+  // since it was aligned at an offset, does not stay there.
+  if (align < MIN_ALIGN) offset %= align;
+  return reallocate(heap, p, size, max_size(align, MIN_ALIGN), offset, FAMILY_ANY, zero);
 }
 
 void* mim_expand(void* p, size_t size) {
