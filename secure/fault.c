@@ -11,8 +11,8 @@
 // default takes over: the access cannot be skipped.
 //
 // Each thread gets an alternate stack when it allocates for the first time, unless it has one. Safe in signal handlers:
-// reads metadata and the unwind tables, takes the report's lock only. Does not stop: handlers installed by direct system
-// calls (Go) replace ours; then there are no fault reports.
+// reads metadata and the unwind tables, takes the report's lock only. Does not stop: handlers installed by direct
+// system calls (Go) replace ours; then there are no fault reports.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -214,8 +214,9 @@ bool sec_fault_describe(sec_report_t* report) {
 
 static void registers_of(const ucontext_t* context, sec_registers_t* to) {
 #if defined(__x86_64__)
-  static const int order[TRACE_REGISTERS] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
-                                             REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
+  static const int order[TRACE_REGISTERS] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
+                                             REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                             REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
   for (size_t i = 0; i < TRACE_REGISTERS; i++) to->value[i] = (uintptr_t)context->uc_mcontext.gregs[order[i]];
 #else
   for (size_t i = 0; i < 31; i++) to->value[i] = (uintptr_t)context->uc_mcontext.regs[i];

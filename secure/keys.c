@@ -1,5 +1,5 @@
 // Keys: everything random but the root. ChaCha20 expands the root key to a key of this generation of the process, that
-// to a key for each thread, and that to pools of random bytes; no system call after start, so a sandbox does not matter.
+// to a key for each thread, and that to pools of random bytes. No system call after start: a sandbox does not matter.
 //
 //   root (sealed) --+--> generation key --+--> thread's key --> pool of 256 bytes: 32 next key | 224 handed out
 //       fresh, pid --+      (wiped page)   +--> process's pool
@@ -9,8 +9,8 @@
 //
 // Forks: the generation key and its epoch lie in an OS page that the kernel wipes in a child (MADV_WIPEONFORK), however
 // the child was made: fork, _Fork, clone. Epoch 0 means "forked since": the next draw makes a new generation of the
-// sealed root, fresh bytes if the kernel gives any, process id and clock. Each thread's pool knows the epoch of its key,
-// so one comparison a draw covers both. Where the kernel cannot wipe (before 4.14), the process id is compared instead.
+// sealed root, fresh bytes if the kernel gives any, process id and clock. Each thread's pool knows its key's epoch, so
+// one comparison a draw covers both. Where the kernel cannot wipe (before 4.14), the process id is compared instead.
 // A vfork child shares the memory of its parent and goes on with the same stream, which is right.
 //
 // Thread rule: a thread draws from its own pool without a lock; everything shared is under sec_keys_lock. Does not

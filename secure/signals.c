@@ -1,5 +1,5 @@
-// sigaction and signal in place of libc's: where fault reports are on, a handler that the program installs for SIGSEGV or
-// SIGBUS is kept by fault.c, behind ours; everything else goes on to libc as it is.
+// sigaction and signal in place of libc's: where fault reports are on, a handler that the program installs for SIGSEGV
+// or SIGBUS is kept by fault.c, behind ours; everything else goes on to libc as it is.
 //
 // Any thread, also in signal handlers and in a vfork child, as the originals. libc itself, and what makes system calls
 // of its own, does not come here. Left out of builds that leave libc's names alone (MIM_NO_OVERRIDE).
@@ -36,10 +36,9 @@ static __sighandler_t set(int signal, __sighandler_t handler, int flags) {
   memset(&action, 0, sizeof(action));
   action.sa_handler = handler;
   action.sa_flags = flags;
-  if (sec_fault_takes(signal) ? sec_fault_sigaction(signal, &action, &old) : sec_real_sigaction(signal, &action, &old)) {
-    return SIG_ERR;
-  }
-  return old.sa_handler;
+  int result = sec_fault_takes(signal) ? sec_fault_sigaction(signal, &action, &old)
+                                       : sec_real_sigaction(signal, &action, &old);
+  return result == 0 ? old.sa_handler : SIG_ERR;
 }
 
 MI_EXPORT int sigaction(int sig, const struct sigaction* restrict action, struct sigaction* restrict old) {

@@ -8,8 +8,8 @@
 //
 // Rules: no allocation, no lock, no system call; safe in signal handlers. Every word read from the stack lies between
 // the stack pointer at the start and the end of the stack, as far as it is known, and the stack pointer only grows, so
-// a smashed stack gives a wrong or short trace, not a loop. Tables are trusted as far as the object they lie in. What is
-// rare (registers kept in registers, long expressions) ends the trace. Symbols are looked up afterwards, elsewhere.
+// a smashed stack gives a wrong or short trace, not a loop. Tables are trusted as far as the object they lie in. What
+// is rare (registers kept in registers, long expressions) ends the trace. Symbols are looked up afterwards, elsewhere.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

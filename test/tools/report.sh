@@ -35,7 +35,10 @@ expect "first line is kept" '^mimalloc: violation: double-free: 0x' "$work/out"
 expect "function and line" "#[0-9]+ 0x[0-9a-f]+ culprit at .*$file:$free_line \\(" "$work/out"
 expect "its caller" "#[0-9]+ 0x[0-9a-f]+ accomplice at .*$file:[0-9]+ \\(" "$work/out"
 expect "main" "#[0-9]+ 0x[0-9a-f]+ main at .*$file:[0-9]+ \\(" "$work/out"
-[[ $(grep -c " culprit at " "$work/out") == 2 ]] || { echo "FAILED: not in text and in JSON"; failures=$((failures + 1)); }
+if [[ $(grep -c " culprit at " "$work/out") != 2 ]]; then
+  echo "FAILED: not in text and in JSON"
+  failures=$((failures + 1))
+fi
 
 "$tool" --json < "$work/log" > "$work/json"
 python3 - "$work/json" "$free_line" << 'PYTHON' || failures=$((failures + 1))

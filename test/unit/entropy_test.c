@@ -1,5 +1,5 @@
-// The root key and ChaCha20: vectors of RFC 8439; the ladder under filters that deny getrandom before the library starts
-// and after; what happens without any source; how many system calls it takes.
+// The root key and ChaCha20: vectors of RFC 8439; the ladder under filters that deny getrandom before the library
+// starts and after; what happens without any source; how many system calls it takes.
 #include "child.h"
 
 #include <pthread.h>
@@ -61,7 +61,10 @@ static void test_ciphers_agree(void** state) {
   uint64_t seed = 1;
   for (size_t size = 1; size <= 600; size++) {
     uint8_t key[32], one[602], two[602];
-    for (size_t i = 0; i < 32; i++) key[i] = (uint8_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 56);
+    for (size_t i = 0; i < 32; i++) {
+      seed = seed * 6364136223846793005u + 1442695040888963407u;
+      key[i] = (uint8_t)(seed >> 56);
+    }
     memset(one, 0xAA, sizeof(one));
     memset(two, 0xAA, sizeof(two));
     ciphers[0](one, size, seed, key);

@@ -1,5 +1,5 @@
-// Faults: accesses to guards, freed and zero-size blocks are reported with the block they were next to; the program's own
-// handlers, whenever and however installed, see everything else as if ours were not there.
+// Faults: accesses to guards, freed and zero-size blocks are reported with the block they were next to; the program's
+// own handlers, whenever and however installed, see everything else as if ours were not there.
 #include "child.h"
 
 #include <pthread.h>
@@ -34,7 +34,7 @@ static void poke(char* p) {
   *(volatile char*)p = 1;
 }
 
-// ---- what happens in the program started anew -------------------------------------------------------------------------
+// ---- what happens in the program started anew -----------------------------------------------------------------------
 
 static char* inaccessible;  // a mapping of the program's own
 
@@ -135,7 +135,8 @@ static void asked_back(void) {
   raise(SIGSEGV);
   say("survived raise\n");
   signal(SIGSEGV, SIG_DFL);
-  say(signal(SIGUSR1, own_handler) == SIG_DFL && signal(SIGUSR1, SIG_DFL) == own_handler ? "others too\n" : "others fail\n");
+  bool others = signal(SIGUSR1, own_handler) == SIG_DFL && signal(SIGUSR1, SIG_DFL) == own_handler;
+  say(others ? "others too\n" : "others fail\n");
   raise(SIGSEGV);
 }
 
@@ -351,7 +352,7 @@ static void test_wild_call(void** state) {
   assert_null(strstr(child.text, "mimalloc"));  // the inside of a live block: not ours to report
 }
 
-// ---- the program's handlers -------------------------------------------------------------------------------------------
+// ---- the program's handlers -----------------------------------------------------------------------------------------
 
 static void test_own_handlers(void** state) {
   (void)state;
@@ -381,7 +382,8 @@ static void test_own_handlers(void** state) {
     assert_string_equal(child.text, "right address\nright mask\nback to default\n");
     run("asked_back", ways[i], NULL);
     assert_true(child_killed(&child, SIGSEGV));
-    assert_string_equal(child.text, "default at first\ndefault before\nown before\nignored now\nsurvived raise\nothers too\n");
+    assert_string_equal(child.text,
+                        "default at first\ndefault before\nown before\nignored now\nsurvived raise\nothers too\n");
     run("own_stack", ways[i], NULL);
     assert_true(child_exited(&child, 0));
     assert_string_equal(child.text, "on it\nnot on it\n");

@@ -1,5 +1,5 @@
-// Policy: profiles, what the environment may raise and must not lower, the ways round single checks, processes with raised
-// privileges, what is printed. Each case is the program started anew with an environment of its own.
+// Policy: profiles, what the environment may raise and must not lower, the ways round single checks, processes with
+// raised privileges, what is printed. Each case is the program started anew with an environment of its own.
 #include "child.h"
 
 #include <fcntl.h>
@@ -12,7 +12,8 @@ static child_t child;
 
 static int role_show(void) {
   const hook_process_t* p = &mim_process.hook;
-  printf("profile %s\nwipe %u\nsample %u\nquarantine %zu\nviolation %d fence %d family %d size %d memory %d foreign %d\n"
+  printf("profile %s\nwipe %u\nsample %u\nquarantine %zu\n"
+         "violation %d fence %d family %d size %d memory %d foreign %d\n"
          "report %d '%s'\nmechanisms",
          mi_profile_name(), p->wipe_limit, p->sample_rate, p->quarantine, p->on_violation, p->fence_severity,
          p->family_severity, p->size_severity, p->memory_severity, p->foreign_policy, p->report_form, p->report_path);
@@ -114,7 +115,8 @@ static void test_lower_amounts(void** state) {
     shows(LIST(warn, "MIMALLOC_FENCE=off"), LIST("fence 0 ", "fence off is weaker", SUM_DEFAULT_TEXT));
     shows(LIST(warn, "MIMALLOC_PROFILE=strict", "MIMALLOC_QUARANTINE=1K"),
           LIST("quarantine 262144\n", "quarantine 1024 is weaker than 262144"));
-    shows(LIST(warn, "MIMALLOC_PROFILE=strict", "MIMALLOC_CHECKED_MEMORY=off"), LIST("memory 0 ", "checked_memory off"));
+    shows(LIST(warn, "MIMALLOC_PROFILE=strict", "MIMALLOC_CHECKED_MEMORY=off"),
+          LIST("memory 0 ", "checked_memory off"));
   }
 }
 
@@ -140,7 +142,8 @@ static void test_report_path(void** state) {
 static void test_bad_values(void** state) {
   (void)state;
   if (!USUAL_LEVEL) skip();
-  shows(LIST("MIMALLOC_PROFILE=paranoid"), LIST("profile default\n", "'paranoid' is not accepted", "fast, default, strict"));
+  shows(LIST("MIMALLOC_PROFILE=paranoid"),
+        LIST("profile default\n", "'paranoid' is not accepted", "fast, default, strict"));
   shows(LIST("MIMALLOC_ON_VIOLATION=off"), LIST("violation 0 ", "'off' is not accepted"));
 }
 
@@ -150,7 +153,8 @@ static void test_printed(void** state) {
   shows(LIST("MIMALLOC_VERBOSE=1", "MIMALLOC_PROFILE=strict", "MIMALLOC_SAMPLE_RATE=7", "MIMALLOC_FAMILY_CHECK=off"),
         LIST("secure: profile strict (environment)\n", "secure: zero_free 4294967295 (profile)\n",
              "secure: sample_rate 7 (environment)\n", "secure: on_violation abort (build)\n",
-             "secure: fence abort (profile)\n", "secure: family_check off (environment)\n", "secure: mechanisms: fence "));
+             "secure: fence abort (profile)\n", "secure: family_check off (environment)\n",
+             "secure: mechanisms: fence "));
   shows(LIST("MIMALLOC_VERBOSE=1"), LIST("secure: profile default (build)\n"));
 }
 

@@ -317,7 +317,8 @@ static void test_json(void** state) {
   child_again(&child, (again_t){.role = "misuse", .env = {"MIMALLOC_REPORT=json"}});
   assert_true(child_killed(&child, SIGABRT));
   assert_says("mimalloc: violation: double-free: 0x");
-  const char* line = strstr(child.text, "{\"mimalloc\":\"violation\",\"version\":1,\"fault\":\"double-free\",\"address\":\"0x");
+  static const char start[] = "{\"mimalloc\":\"violation\",\"version\":1,\"fault\":\"double-free\",\"address\":\"0x";
+  const char* line = strstr(child.text, start);
   assert_json(line);
   assert_says("\"severity\":\"abort\"");
   assert_says("\"profile\":\"default\"");
@@ -488,7 +489,7 @@ static void test_handlers_ways(void** state) {
   assert_says("mimalloc: violation: unaligned-free: 0x");
 }
 
-// ---- threads, signals, broken output ---------------------------------------------------------------------------------
+// ---- threads, signals, broken output -------------------------------------------------------------------------------
 
 static pthread_barrier_t together;
 

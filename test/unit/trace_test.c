@@ -1,5 +1,5 @@
-// Traces: the same frames as the unwinder of the compiler's own library finds, in deep recursion, called back by libc, in
-// signal handlers on either stack, in threads, in functions that realign or extend their stack; from an interrupted
+// Traces: the same frames as the unwinder of the compiler's own library finds, in deep recursion, called back by libc,
+// in signal handlers on either stack, in threads, in functions that realign or extend their stack; from an interrupted
 // instruction; and no more than a short trace when the stack is smashed or a wild pointer was called.
 #include "child.h"
 
@@ -128,7 +128,7 @@ static void test_thread(void** state) {
   assert_same(7);
 }
 
-// ---- from an interrupted instruction ---------------------------------------------------------------------------------
+// ---- from an interrupted instruction -------------------------------------------------------------------------------
 
 static sec_registers_t interrupted;
 static sigjmp_buf back;
@@ -138,8 +138,9 @@ static void keep_registers(int signal, siginfo_t* info, void* context) {
   (void)info;
   const ucontext_t* state = context;
 #if defined(__x86_64__)
-  static const int order[TRACE_REGISTERS] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
-                                             REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
+  static const int order[TRACE_REGISTERS] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
+                                             REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                             REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
   for (size_t i = 0; i < TRACE_REGISTERS; i++) interrupted.value[i] = (uintptr_t)state->uc_mcontext.gregs[order[i]];
 #else
   for (size_t i = 0; i < 31; i++) interrupted.value[i] = (uintptr_t)state->uc_mcontext.regs[i];
@@ -194,7 +195,7 @@ static void test_interrupted(void** state) {
   signal(SIGSEGV, SIG_DFL);
 }
 
-// ---- a smashed stack ---------------------------------------------------------------------------------------------------
+// ---- a smashed stack ------------------------------------------------------------------------------------------------
 
 // Takes a trace of a stack that is a copy of the true one with some words replaced: no fault, no endless loop.
 static void test_smashed(void** state) {
@@ -217,7 +218,8 @@ static void test_smashed(void** state) {
     for (int k = 0; k < 6; k++) {
       seed = seed * 6364136223846793005u + 1442695040888963407u;
       size_t at = (seed >> 33) % 160;
-      copy[at] = k % 3 == 0 ? (uintptr_t)seed : k % 3 == 1 ? (uintptr_t)test_smashed + (seed >> 50) : base + (seed >> 52);
+      uintptr_t code = (uintptr_t)test_smashed + (seed >> 50), data = base + (seed >> 52);
+      copy[at] = k % 3 == 0 ? (uintptr_t)seed : k % 3 == 1 ? code : data;
     }
     sec_registers_t registers = here;
     registers.value[TRACE_SP] = base;
