@@ -66,9 +66,10 @@ static size_t bounded(size_t bytes, size_t size, size_t least, size_t most) {
   return count < least ? least : count > most ? most : count;
 }
 
-// Of the blocks that follow another at the smallest distance there is, the last one allocated; without any, the middle.
+// Of the blocks that follow another at the smallest distance there is, the last one allocated; when none lies close to
+// another, the middle one.
 static size_t follower(void) {
-  uintptr_t least = UINTPTR_MAX;
+  uintptr_t least = people.size * 2 + 64;
   size_t chosen = people.count / 2;
   for (size_t i = 0; i < people.count; i++) {
     for (size_t k = 0; k < people.count; k++) {
