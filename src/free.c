@@ -54,6 +54,10 @@ void mim_free_delivered(tld_t* me, void* p) {
     if (owner != NULL && owner != me) {
       if (atomic_load_explicit(&owner->inbox, memory_order_relaxed) == INBOX_CLOSED) {
         if (owner->lost) return;  // its thread was left behind by fork, and so are its pages
+        if (owner == &mim_tld_empty) {  // a page that is held: somebody freed the block while it was in the mail
+          (void)hook_deliver(page, p);
+          return;
+        }
         mim_os_yield();           // its thread is ending, and about to let go of the page
         continue;
       }
