@@ -503,6 +503,18 @@ static void test_mi_stats_get(void) {
   CHECK(full.heaps.current == before.heaps.current + 1 && after.heaps.current == before.heaps.current);
   CHECK(full.threads.current == 1 && after.purged.total > 0 && after.purge_calls.total > 0);
   CHECK(full.generic_calls.total > 0 && full.pages_extended.total > 0);
+  if (full.malloc_requested.total > 0) {  // a debug build counts blocks
+    int64_t held = 0, kept = 0, bytes = 0;
+    for (size_t bin = 0; bin < full.bin_count; bin++) {
+      held += full.malloc_bins[bin].current - before.malloc_bins[bin].current;
+      kept += after.malloc_bins[bin].current - before.malloc_bins[bin].current;
+      bytes += full.malloc_bins[bin].current * (int64_t)mi_stats_get_bin_size(bin);
+    }
+    context("blocks: %ld more, then %ld more", (long)held, (long)kept);
+    CHECK(held == MANY + 1 && kept >= 0 && kept < 50 && (mi_is_secure() || kept == 0));
+    CHECK(bytes == full.malloc_normal.current);
+    CHECK(full.malloc_requested.total - before.malloc_requested.total == (int64_t)MANY * 200 + (10 << 20));
+  }
   // Not a structure of this version, or too small, or larger than this library's.
   full.version = MI_STAT_VERSION + 1;
   CHECK(!mi_stats_get(&full) && !mi_stats_get(NULL));
