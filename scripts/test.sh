@@ -55,8 +55,8 @@ make_temp temp
 
 # To build, to test, and the real programs that run with the library.
 need_packages gcc g++ libc6-dev make cmake pkg-config binutils libsodium-dev libcmocka-dev
-need_packages python3 sqlite3 perl redis-server redis-tools mawk xz-utils diffutils procps strace
-need_commands clang=clang git=git node=nodejs doxygen=doxygen valgrind=valgrind
+need_packages python3 sqlite3 perl redis-tools mawk xz-utils diffutils libxml2-utils
+need_commands clang=clang git=git node=nodejs doxygen=doxygen
 
 stages=() failed=no
 
