@@ -55,7 +55,7 @@ make_temp temp
 
 # To build, to test, and the real programs that run with the library.
 need_packages gcc g++ libc6-dev make cmake pkg-config binutils libsodium-dev libcmocka-dev
-need_packages python3 sqlite3 perl redis-tools mawk xz-utils diffutils libxml2-utils
+need_packages python3 sqlite3 perl redis-tools mawk xz-utils diffutils
 need_commands clang=clang git=git node=nodejs doxygen=doxygen
 
 stages=() failed=no
