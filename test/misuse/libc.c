@@ -69,7 +69,7 @@ static verdict_t getline_freed(size_t size) {
   if (file == NULL) return SET_UP_FAILED;
   free(hide(line));
   at(MISUSE);
-  if (getline(&line, &room, file) < 0) return SET_UP_FAILED;
+  if (getline(&line, &room, file) < 0) return PREVENTED;  // realloc refused
   return handed_out(size, NULL, 0);
 }
 
@@ -80,7 +80,7 @@ static verdict_t getline_stack(size_t size) {
   FILE* file = fmemopen(long_string(size + 200), size + 200, "r");
   if (file == NULL) return SET_UP_FAILED;
   at(MISUSE);
-  if (getline(&line, &room, file) < 0) return SET_UP_FAILED;
+  if (getline(&line, &room, file) < 0) return PREVENTED;  // realloc refused
   return handed_out(size, area, sizeof(area));
 }
 
