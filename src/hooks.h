@@ -85,16 +85,19 @@ mim_inline size_t hook_side_bytes(size_t page_bytes, size_t stride) {
 
 // ---- fast paths -----------------------------------------------------------------------------------------------------
 
+// A link in a free block. Blocks that are aligned at an odd offset hold it at an odd address.
+typedef uintptr_t __attribute__((may_alias, aligned(1))) link_t;
+
 // Takes the next block off the list of a page whose `free` is not 0. Returns its ref.
 mim_inline uintptr_t hook_pop(page_t* page) {
   uintptr_t ref = page->free;
-  page->free = *(uintptr_t*)ref;
+  page->free = *(link_t*)ref;
   return ref;
 }
 
 // Puts a block that was taken back among the free ones of its page; it waits there until hook_collect.
 mim_inline void hook_push(page_t* page, uintptr_t ref) {
-  *(uintptr_t*)ref = page->local_free;
+  *(link_t*)ref = page->local_free;
   page->local_free = ref;
 }
 
@@ -106,7 +109,7 @@ mim_inline void* hook_hand_out(page_t* page, uintptr_t ref, size_t size, family_
   (void)family;
   if (zero) {
     if (page->flags & PAGE_ZERO) {
-      *(uintptr_t*)ref = 0;
+      *(link_t*)ref = 0;
     } else {
       memset((void*)ref, 0, page->block_size);
     }
