@@ -536,6 +536,7 @@ static void test_mi_stats_get(void) {
 static void test_mi_stats_merge(void) {
   mi_stats_t_decl(before);
   mi_stats_t_decl(after);
+  mi_free(mi_malloc(100));
   pthread_t thread;
   CHECK(pthread_create(&thread, NULL, hold_pages, NULL) == 0 && pthread_join(thread, NULL) == 0);
   CHECK(mi_stats_get(&before));
@@ -545,6 +546,7 @@ static void test_mi_stats_merge(void) {
   context("pages: %ld then %ld", (long)before.pages.current, (long)after.pages.current);
   CHECK(before.pages.current == after.pages.current && before.pages.total == after.pages.total);
   CHECK(before.pages.current >= MANY * 100 / 65536);  // of the thread that has ended
+  context("threads: %ld, %ld in all", (long)before.threads.current, (long)before.threads.total);
   CHECK(before.threads.total >= 2 && before.threads.current == 1);
   mi_thread_stats_print_out(listen_to, NULL);  // nothing since then
   CHECK(!has("blocks of 112"));
