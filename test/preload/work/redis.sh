@@ -5,7 +5,7 @@
 # Writes what the benchmark measured to the file `figure`.
 set -euo pipefail
 requests=20000 keys=2000
-if [[ $1 == long ]]; then requests=500000 keys=10000; fi
+if [[ $1 == long ]]; then requests=500000 keys=60000; fi
 
 # redis-server is one program with redis-check-rdb, which is in the package without the system service
 server_binary=$(command -v redis-server || command -v redis-check-rdb)
@@ -44,7 +44,7 @@ start() { # on some free port; ours is the server that says it works in this dir
   exit 1
 }
 
-commands() {
+changes() { # in one stream: waiting for each answer would measure the scheduler
   awk -v n="$keys" 'BEGIN {
     for (i = 0; i < n; i++) {
       x = (i * 7919) % 100003
@@ -56,16 +56,23 @@ commands() {
       printf "SADD set:%d %d\n", i % 9, x
       if (i % 3 == 0) printf "APPEND key:%d tail%d\n", int(i / 2), x
       if (i % 5 == 0) printf "DEL key:%d\n", int(i / 3)
-      if (i % 1000 == 7) printf "SORT list:%d LIMIT 0 5\nZRANGE zset 0 10 WITHSCORES\nLRANGE list:3 0 5\n", i % 50
     }
+  }'
+}
+
+questions() {
+  awk 'BEGIN {
+    for (i = 0; i < 50; i++) printf "SORT list:%d LIMIT 0 50\nLRANGE list:%d 0 -1\nHGET hash:%d f%d\n", i, i, i, i * 7
+    for (i = 0; i < 500; i++) printf "GET key:%d\nZRANGE zset %d %d WITHSCORES\n", i, i, i + 10
     print "EVAL \"local t = {} for i = 1, 20000 do t[i] = tostring(i) end return #table.concat(t)\" 0"
     print "DBSIZE\nDEBUG DIGEST"
   }'
 }
 
 start
-commands | cli | sha256sum
-commands | tail -n 2 | cli
+changes | cli --pipe | tail -n 1
+questions | cli | sha256sum
+questions | tail -n 2 | cli
 cli bgsave >/dev/null
 until [[ $(cli info persistence | tr -d '\r' | grep ^rdb_bgsave_in_progress:) == *:0 ]]; do sleep 0.05; done
 cli info persistence | tr -d '\r' | grep ^rdb_last_bgsave_status
