@@ -77,7 +77,7 @@ build_library() {
   printf 'Building the release in out/release ... '
   if ! {
     cmake -S "$root" -B "$root/out/release" -DCMAKE_BUILD_TYPE=Release &&
-      cmake --build "$root/out/release" -j "$(job_count)"
+      cmake --build "$root/out/release" -j "$(job_count)" --target mimalloc mimalloc-secure
   } >"$temp/build" 2>&1; then
     say "failed"
     tail -n 30 "$temp/build" >&2
