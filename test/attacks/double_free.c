@@ -35,6 +35,7 @@ int main(void) {
   memset(message, 'A', sizeof(session_t));
 
   if (mine->is_admin == 0) return puts("attack failed: the session is not changed"), 1;
-  printf("ATTACK SUCCEEDED: session and message share %p, is_admin = %#lx\n", (void*)mine, (unsigned long)mine->is_admin);
+  printf("ATTACK SUCCEEDED: session and message share %p, is_admin = %#lx\n", (void*)mine,
+         (unsigned long)mine->is_admin);
   return 0;
 }

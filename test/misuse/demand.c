@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char* const outcome_words[] = {"abort",       "abort-at-misuse", "abort-at-free", "abort-at-reuse", "fault",
-                                            "abort|fault", "prevented",       "stopped|prevented", "missed", "any"};
+static const char* const outcome_words[] = {
+  "abort",       "abort-at-misuse", "abort-at-free",     "abort-at-reuse", "fault",
+  "abort|fault", "prevented",       "stopped|prevented", "missed",         "any",
+};
 
 static bool known_outcome(const char* word) {
   for (size_t i = 0; i < sizeof(outcome_words) / sizeof(outcome_words[0]); i++) {

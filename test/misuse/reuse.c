@@ -111,7 +111,7 @@ static verdict_t ascending(size_t size) {
     for (int k = 1; k < ORDER; k++) same += blocks[k] - blocks[k - 1] == blocks[i] - blocks[i - 1];
     best = same > best ? same : best;
   }
-  return best > (ORDER - 1) / 2 ? MISSED : PREVENTED;
+  return best > (ORDER - 1) * 2 / 3 ? MISSED : PREVENTED;
 }
 
 // The attacker's block and then the victim's: does the victim lie right behind?

@@ -113,7 +113,9 @@ static void default_cases(suite_t* suite) {
 }
 
 static void parse(suite_t* suite, int argc, char** argv) {
-  enum { PRELOAD = 1, ENV, KINDS_, SIZES, THREADS, JOBS, LIMIT, REPEAT, EXPECT, CSV, MARKDOWN, TITLE, CASES, LIST, QUIET };
+  enum {
+    PRELOAD = 1, ENV, KINDS_, SIZES, THREADS, JOBS, LIMIT, REPEAT, EXPECT, CSV, MARKDOWN, TITLE, CASES, LIST, QUIET
+  };
   static const struct option options[] = {
     {"preload", 1, NULL, PRELOAD}, {"env", 1, NULL, ENV},       {"kinds", 1, NULL, KINDS_},
     {"sizes", 1, NULL, SIZES},     {"threads", 0, NULL, THREADS}, {"jobs", 1, NULL, JOBS},
