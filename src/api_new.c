@@ -41,8 +41,10 @@ static void throw_bad_alloc(size_t size) {
     void (*throw_it)(void);
   } late = {late_symbol("_ZSt17__throw_bad_allocv")};
   if (late.symbol != NULL) late.throw_it();
-  mim_print("mimalloc: out of memory: operator new of %zu bytes failed, and there is no C++ library to throw "
-            "std::bad_alloc\n", size);
+  mim_print(
+      "mimalloc: out of memory: operator new of %zu bytes failed, and there is no C++ library to throw "
+      "std::bad_alloc\n",
+      size);
   mim_os_abort();
 }
 

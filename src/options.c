@@ -11,7 +11,19 @@
 #include "internal.h"
 #include "mimalloc-secure.h"
 
-typedef enum kind_e { SWITCH, LEVEL, NUMBER, BYTES, KIBS, PROFILE, VIOLATION, SEVERITY, FOREIGN, REPORT, GUARDS } kind_t;
+typedef enum kind_e {
+  SWITCH,
+  LEVEL,
+  NUMBER,
+  BYTES,
+  KIBS,
+  PROFILE,
+  VIOLATION,
+  SEVERITY,
+  FOREIGN,
+  REPORT,
+  GUARDS
+} kind_t;
 typedef enum effect_e { USED, SECURE, UNUSED } effect_t;
 
 // ---- words ----------------------------------------------------------------------------------------------------------
@@ -22,8 +34,8 @@ typedef struct word_s {
 } word_t;
 
 // The first word of a value is the one that is printed.
-static const word_t switch_words[] = {{"on", 1},    {"off", 0},  {"1", 1},  {"0", 0}, {"yes", 1},
-                                      {"no", 0},    {"true", 1}, {"false", 0}, {NULL, 0}};
+static const word_t switch_words[] = {{"on", 1}, {"off", 0},  {"1", 1},     {"0", 0}, {"yes", 1},
+                                      {"no", 0}, {"true", 1}, {"false", 0}, {NULL, 0}};
 static const word_t profile_words[] = {{"fast", MI_PROFILE_FAST},
                                        {"default", MI_PROFILE_DEFAULT},
                                        {"strict", MI_PROFILE_STRICT},
@@ -45,13 +57,20 @@ static const word_t guards_words[] = {{"auto", 0}, {"mprotect", 1}, {NULL, 0}};
 
 static const word_t* words_of(kind_t kind) {
   switch (kind) {
-    case PROFILE: return profile_words;
-    case VIOLATION: return violation_words;
-    case SEVERITY: return severity_words;
-    case FOREIGN: return foreign_words;
-    case REPORT: return report_words;
-    case GUARDS: return guards_words;
-    default: return NULL;
+    case PROFILE:
+      return profile_words;
+    case VIOLATION:
+      return violation_words;
+    case SEVERITY:
+      return severity_words;
+    case FOREIGN:
+      return foreign_words;
+    case REPORT:
+      return report_words;
+    case GUARDS:
+      return guards_words;
+    default:
+      return NULL;
   }
 }
 
@@ -424,10 +443,14 @@ void mi_option_disable(mi_option_t option) {
 
 static const char* origin_text(option_origin_t origin) {
   switch (origin) {
-    case ORIGIN_ENVIRONMENT: return "environment";
-    case ORIGIN_PROGRAM: return "program";
-    case ORIGIN_REJECTED: return "default; the environment's value was not accepted";
-    default: return "default";
+    case ORIGIN_ENVIRONMENT:
+      return "environment";
+    case ORIGIN_PROGRAM:
+      return "program";
+    case ORIGIN_REJECTED:
+      return "default; the environment's value was not accepted";
+    default:
+      return "default";
   }
 }
 

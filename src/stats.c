@@ -33,8 +33,7 @@ static void number_add(int64_t* number, int64_t amount) {
 
 static void number_raise(int64_t* number, int64_t least) {
   int64_t seen = number_read(number);
-  while (seen < least &&
-         !__atomic_compare_exchange_n(number, &seen, least, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  while (seen < least && !__atomic_compare_exchange_n(number, &seen, least, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
 }
 
@@ -278,8 +277,8 @@ static void row_print(const sink_t* sink, const char* label, const mi_stat_count
   mim_print_to(sink->out, sink->arg, "%12s:%11s%12s%12s%12s%*s%s%s\n", label,
                amount_text(count->peak * scale, bytes, peak), amount_text(count->total * scale, bytes, total),
                amount_text((count->total - count->current) * scale, bytes, freed),
-               amount_text(count->current * scale, bytes, current), short_row ? 0 : 11, each,
-               note[0] != 0 ? "  " : "", note);
+               amount_text(count->current * scale, bytes, current), short_row ? 0 : 11, each, note[0] != 0 ? "  " : "",
+               note);
 }
 
 static const char* all_freed(const mi_stat_count_t* count) {
@@ -348,11 +347,9 @@ static void process_print(const sink_t* sink, const process_facts_t* facts) {
   char rss[AMOUNT_MAX], commit[AMOUNT_MAX];
   mim_print_to(sink->out, sink->arg, "%12s:%8zu.%03zu s\n", "elapsed", facts->elapsed_ms / 1000,
                facts->elapsed_ms % 1000);
-  mim_print_to(sink->out, sink->arg,
-               "%12s: user: %zu.%03zu s, system: %zu.%03zu s, faults: %zu, rss: %s, commit: %s\n", "process",
-               facts->os.user_ms / 1000, facts->os.user_ms % 1000, facts->os.system_ms / 1000,
-               facts->os.system_ms % 1000, facts->os.page_faults,
-               amount_text((int64_t)facts->os.peak_rss, true, rss),
+  mim_print_to(sink->out, sink->arg, "%12s: user: %zu.%03zu s, system: %zu.%03zu s, faults: %zu, rss: %s, commit: %s\n",
+               "process", facts->os.user_ms / 1000, facts->os.user_ms % 1000, facts->os.system_ms / 1000,
+               facts->os.system_ms % 1000, facts->os.page_faults, amount_text((int64_t)facts->os.peak_rss, true, rss),
                amount_text((int64_t)facts->commit_peak, true, commit));
 }
 
@@ -426,10 +423,10 @@ typedef struct json_s {
   size_t length;
 } json_t;
 
-#define json_put(json, ...)                                                                        \
-  ((json)->length += (size_t)mim_format((json)->buf == NULL ? NULL : (json)->buf +                 \
-                                            min_size((json)->length, (json)->size),                \
-                                        (json)->size - min_size((json)->length, (json)->size), __VA_ARGS__))
+#define json_put(json, ...) \
+  ((json)->length += \
+   (size_t)mim_format((json)->buf == NULL ? NULL : (json)->buf + min_size((json)->length, (json)->size), \
+                      (json)->size - min_size((json)->length, (json)->size), __VA_ARGS__))
 
 static void json_count(json_t* json, const mi_stat_count_t* count) {
   json_put(json, "\"total\": %lld, \"peak\": %lld, \"current\": %lld", (long long)count->total, (long long)count->peak,
@@ -460,9 +457,9 @@ static void json_write(json_t* json, const mi_stats_t* stats, const process_fact
            stats->version, mi_version(), mi_profile_name(), stats->bin_count);
   if (facts != NULL) json_process(json, facts);
   size_t bin_count = min_size(stats->bin_count, MI_STAT_BINS);
-#define JSON_COUNT(name, unit, text)          \
-  json_put(json, ",\n  \"%s\": {", #name);    \
-  json_count(json, &stats->name);             \
+#define JSON_COUNT(name, unit, text) \
+  json_put(json, ",\n  \"%s\": {", #name); \
+  json_count(json, &stats->name); \
   json_put(json, "}");
 #define JSON_COUNTER(name, unit, text) \
   json_put(json, ",\n  \"%s\": {\"total\": %lld}", #name, (long long)stats->name.total);

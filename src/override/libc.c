@@ -241,11 +241,11 @@ MI_EXPORT struct mallinfo mallinfo(void) {
 
 // Lines are formatted here and only copied by stdio, which the program chose; it may allocate its buffer from us.
 #define XML_LINE 200
-#define xml_put(file, ...)                          \
-  do {                                              \
-    char line[XML_LINE];                            \
-    mim_format(line, sizeof(line), __VA_ARGS__);    \
-    fputs(line, file);                              \
+#define xml_put(file, ...) \
+  do { \
+    char line[XML_LINE]; \
+    mim_format(line, sizeof(line), __VA_ARGS__); \
+    fputs(line, file); \
   } while (0)
 
 static void xml_bins(FILE* file, const usage_t* usage, usage_bin_t* sum) {
