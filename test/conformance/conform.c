@@ -19,8 +19,8 @@ void context(const char* format, ...) {
 
 void failed(const char* file, int line, const char* what) {
   char text[600];
-  int length = snprintf(text, sizeof(text), "%s: %s:%d: failed: %s (%s; errno %d)\n", running, file, line, what, about,
-                        errno);
+  int length =
+      snprintf(text, sizeof(text), "%s: %s:%d: failed: %s (%s; errno %d)\n", running, file, line, what, about, errno);
   ssize_t ignored = write(2, text, (size_t)length);
   (void)ignored;
   _exit(1);
@@ -65,15 +65,25 @@ bool all_zero(const void* p, size_t size) {
   return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
-const size_t sizes[] = {1,     2,     3,     7,     8,      9,      15,     16,      17,      24,      31,       32,       33,
-                        47,    48,    49,    63,    64,     65,     80,     100,     127,     128,     129,      160,      200,
-                        240,   255,   256,   257,   300,    400,    511,    512,     513,     600,     777,      1000,     1008,
-                        1023,  1024,  1025,  1500,  2000,   2047,   2048,   2049,    2560,    2561,    3000,     4000,     4080,
-                        4095,  4096,  4097,  5000,  8191,   8192,   8193,   10000,   16384,   20000,   32768,    40000,    61440,
-                        65520, 65535, 65536, 65537, 100000, 131072, 200000, 262145,  500000,  1048576, 1048577,  3000000,  4194304,
-                        33554432, 33554433, 40000000, 0};
-const size_t impossible[] = {SIZE_MAX,         SIZE_MAX - 1,       SIZE_MAX - 15,           SIZE_MAX - 4095, SIZE_MAX - 65536,
-                             SIZE_MAX / 2 + 1, SIZE_MAX / 2,       SIZE_MAX / 2 - 4096,     (size_t)1 << 62, (size_t)1 << 48, 0};
+const size_t sizes[] = {
+    1,      2,      3,       7,       8,       9,       15,       16,       17,       24,     31,     32,
+    33,     47,     48,      49,      63,      64,      65,       80,       100,      127,    128,    129,
+    160,    200,    240,     255,     256,     257,     300,      400,      511,      512,    513,    600,
+    777,    1000,   1008,    1023,    1024,    1025,    1500,     2000,     2047,     2048,   2049,   2560,
+    2561,   3000,   4000,    4080,    4095,    4096,    4097,     5000,     8191,     8192,   8193,   10000,
+    16384,  20000,  32768,   40000,   61440,   65520,   65535,    65536,    65537,    100000, 131072, 200000,
+    262145, 500000, 1048576, 1048577, 3000000, 4194304, 33554432, 33554433, 40000000, 0};
+const size_t impossible[] = {SIZE_MAX,
+                             SIZE_MAX - 1,
+                             SIZE_MAX - 15,
+                             SIZE_MAX - 4095,
+                             SIZE_MAX - 65536,
+                             SIZE_MAX / 2 + 1,
+                             SIZE_MAX / 2,
+                             SIZE_MAX / 2 - 4096,
+                             (size_t)1 << 62,
+                             (size_t)1 << 48,
+                             0};
 
 enum { UNTOUCHED = 12345 };
 
@@ -171,6 +181,11 @@ void check_bad_alignments(make_aligned_t* make) {
   }
 }
 
+void check_aligned(make_aligned_t* make, int flags) {
+  check_make_aligned(make, 1, flags);
+  check_bad_alignments(make);
+}
+
 // Checks one step of resizing: the old bytes are kept, gained ones are zero if that is promised.
 static void* resize_step(resize_t* resize, void* p, size_t old_size, size_t size, size_t alignment, int flags,
                          unsigned seed) {
@@ -220,9 +235,10 @@ void check_resize(resize_t* resize, make_t* make, size_t alignment, int flags) {
   }
   release(p);
   // Jumps from fresh blocks.
-  static const size_t jumps[][2] = {{1, 100},       {16, 17},      {100, 112},        {100, 4000},      {4000, 100},
-                                    {1024, 1025},   {5000, 70000}, {70000, 5000},     {65536, 131072},  {100, 1000000},
-                                    {1000000, 100}, {1000000, 1000001}, {1048576, 3145728}, {8, 33554432}, {40000000, 10}};
+  static const size_t jumps[][2] = {{1, 100},           {16, 17},       {100, 112},     {100, 4000},
+                                    {4000, 100},        {1024, 1025},   {5000, 70000},  {70000, 5000},
+                                    {65536, 131072},    {100, 1000000}, {1000000, 100}, {1000000, 1000001},
+                                    {1048576, 3145728}, {8, 33554432},  {40000000, 10}};
   for (size_t i = 0; i < COUNT_OF(jumps); i++) {
     p = make(jumps[i][0]);
     CHECK(p != NULL);

@@ -64,7 +64,7 @@ enum {
   RETURNS_ERROR = 2,  // errno is left alone: the adaptor of the test maps the result
   ZERO_FREES = 4,     // resizing to 0 frees and returns NULL
   FREES_ON_FAILURE = 8,
-  THROWS = 16,        // impossible sizes are not tried
+  THROWS = 16,  // impossible sizes are not tried
 };
 
 // make(size): blocks of every size, aligned to 16.
@@ -73,6 +73,8 @@ void check_make(make_t* make, int flags);
 void check_make_aligned(make_aligned_t* make, size_t least, int flags);
 // Alignments that are none give NULL and EINVAL.
 void check_bad_alignments(make_aligned_t* make);
+// Both of these, for functions that take every power of two.
+void check_aligned(make_aligned_t* make, int flags);
 // resize(p, size) of blocks of `make`, which must come zeroed when ZEROED is said: then gained bytes must be zero.
 void check_resize(resize_t* resize, make_t* make, size_t alignment, int flags);
 // `first` allocates until there is no memory: NULL and ENOMEM, and afterwards it works again.

@@ -11,16 +11,21 @@ namespace {
 using std::align_val_t;
 using std::nothrow;
 
-void free_block(void* p) { ::operator delete(p); }
+void free_block(void* p) {
+  ::operator delete(p);
+}
 
 }  // namespace
 
 extern "C" {
 release_t* const release = free_block;
 
-size_t usable(const void* p) { return malloc_usable_size(const_cast<void*>(p)); }
+size_t usable(const void* p) {
+  return malloc_usable_size(const_cast<void*>(p));
+}
 
-void prepare() {}
+void prepare() {
+}
 }
 
 namespace {
@@ -39,29 +44,71 @@ void check_origin(const char* name) {
 typedef void* new_t(size_t size, size_t alignment);
 typedef void delete_t(void* p, size_t size, size_t alignment);
 
-align_val_t to(size_t alignment) { return static_cast<align_val_t>(alignment); }
+align_val_t to(size_t alignment) {
+  return static_cast<align_val_t>(alignment);
+}
 
-void* new_plain(size_t n, size_t) { return ::operator new(n); }
-void* new_nothrow(size_t n, size_t) { return ::operator new(n, nothrow); }
-void* new_aligned(size_t n, size_t a) { return ::operator new(n, to(a)); }
-void* new_aligned_nothrow(size_t n, size_t a) { return ::operator new(n, to(a), nothrow); }
-void* array_plain(size_t n, size_t) { return ::operator new[](n); }
-void* array_nothrow(size_t n, size_t) { return ::operator new[](n, nothrow); }
-void* array_aligned(size_t n, size_t a) { return ::operator new[](n, to(a)); }
-void* array_aligned_nothrow(size_t n, size_t a) { return ::operator new[](n, to(a), nothrow); }
+void* new_plain(size_t n, size_t) {
+  return ::operator new(n);
+}
+void* new_nothrow(size_t n, size_t) {
+  return ::operator new(n, nothrow);
+}
+void* new_aligned(size_t n, size_t a) {
+  return ::operator new(n, to(a));
+}
+void* new_aligned_nothrow(size_t n, size_t a) {
+  return ::operator new(n, to(a), nothrow);
+}
+void* array_plain(size_t n, size_t) {
+  return ::operator new[](n);
+}
+void* array_nothrow(size_t n, size_t) {
+  return ::operator new[](n, nothrow);
+}
+void* array_aligned(size_t n, size_t a) {
+  return ::operator new[](n, to(a));
+}
+void* array_aligned_nothrow(size_t n, size_t a) {
+  return ::operator new[](n, to(a), nothrow);
+}
 
-void delete_plain(void* p, size_t, size_t) { ::operator delete(p); }
-void delete_sized(void* p, size_t n, size_t) { ::operator delete(p, n); }
-void delete_nothrow(void* p, size_t, size_t) { ::operator delete(p, nothrow); }
-void delete_aligned(void* p, size_t, size_t a) { ::operator delete(p, to(a)); }
-void delete_sized_aligned(void* p, size_t n, size_t a) { ::operator delete(p, n, to(a)); }
-void delete_aligned_nothrow(void* p, size_t, size_t a) { ::operator delete(p, to(a), nothrow); }
-void array_delete_plain(void* p, size_t, size_t) { ::operator delete[](p); }
-void array_delete_sized(void* p, size_t n, size_t) { ::operator delete[](p, n); }
-void array_delete_nothrow(void* p, size_t, size_t) { ::operator delete[](p, nothrow); }
-void array_delete_aligned(void* p, size_t, size_t a) { ::operator delete[](p, to(a)); }
-void array_delete_sized_aligned(void* p, size_t n, size_t a) { ::operator delete[](p, n, to(a)); }
-void array_delete_aligned_nothrow(void* p, size_t, size_t a) { ::operator delete[](p, to(a), nothrow); }
+void delete_plain(void* p, size_t, size_t) {
+  ::operator delete(p);
+}
+void delete_sized(void* p, size_t n, size_t) {
+  ::operator delete(p, n);
+}
+void delete_nothrow(void* p, size_t, size_t) {
+  ::operator delete(p, nothrow);
+}
+void delete_aligned(void* p, size_t, size_t a) {
+  ::operator delete(p, to(a));
+}
+void delete_sized_aligned(void* p, size_t n, size_t a) {
+  ::operator delete(p, n, to(a));
+}
+void delete_aligned_nothrow(void* p, size_t, size_t a) {
+  ::operator delete(p, to(a), nothrow);
+}
+void array_delete_plain(void* p, size_t, size_t) {
+  ::operator delete[](p);
+}
+void array_delete_sized(void* p, size_t n, size_t) {
+  ::operator delete[](p, n);
+}
+void array_delete_nothrow(void* p, size_t, size_t) {
+  ::operator delete[](p, nothrow);
+}
+void array_delete_aligned(void* p, size_t, size_t a) {
+  ::operator delete[](p, to(a));
+}
+void array_delete_sized_aligned(void* p, size_t n, size_t a) {
+  ::operator delete[](p, n, to(a));
+}
+void array_delete_aligned_nothrow(void* p, size_t, size_t a) {
+  ::operator delete[](p, to(a), nothrow);
+}
 
 struct new_form {
   const char* name;
@@ -164,8 +211,12 @@ void check_failure(const new_form& form) {
 // ---- the cases ------------------------------------------------------------------------------------------------------
 
 const new_form* tested;
-void* make_tested(size_t size) { return tested->make(size, 16); }
-void* make_tested_aligned(size_t size, size_t alignment) { return tested->make(size, alignment); }
+void* make_tested(size_t size) {
+  return tested->make(size, 16);
+}
+void* make_tested_aligned(size_t size, size_t alignment) {
+  return tested->make(size, alignment);
+}
 
 void check_news_pair(const new_form& form) {
   for (size_t round = 0; round < 3; round++) {
@@ -242,20 +293,24 @@ void* make_with_handler(size_t size) {
   return p;
 }
 
-void test_handler() {}
+void test_handler() {
+}
 
 class object {
  public:
   explicit object(int n) : number(n) {
     if (n < 0) throw n;
   }
-  virtual ~object() { number = 0; }
+  virtual ~object() {
+    number = 0;
+  }
   int number;
 };
 
 class alignas(256) wide_object : public object {
  public:
-  explicit wide_object(int n) : object(n) {}
+  explicit wide_object(int n) : object(n) {
+  }
   char more[1000];
 };
 
@@ -291,12 +346,14 @@ void test_expressions() {
 }
 
 // The mi_new family throws as the operators do.
-template <typename function> function* mi_function(const char* name) {
+template <typename function>
+function* mi_function(const char* name) {
   check_origin(name);
   return reinterpret_cast<function*>(dlsym(RTLD_DEFAULT, name));
 }
 
-template <typename call_t> outcome outcome_of_call(call_t call) {
+template <typename call_t>
+outcome outcome_of_call(call_t call) {
   try {
     return call() == nullptr ? NOTHING : GOT;
   } catch (const odd_exception&) {
@@ -344,9 +401,13 @@ void test_mi_new_family() {
 }
 
 #define NEW(name) \
-  void test##name() { test_new(#name); }
+  void test##name() { \
+    test_new(#name); \
+  }
 #define DELETE(name) \
-  void test##name() { test_delete(#name); }
+  void test##name() { \
+    test_delete(#name); \
+  }
 NEW(_Znwm)
 NEW(_ZnwmRKSt9nothrow_t)
 NEW(_ZnwmSt11align_val_t)
@@ -372,6 +433,8 @@ DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t)
 
 #define CASE(name) {#name, test##name, nullptr},
 #define CASE_OOM(name, make) {#name, test_##name, make},
+// One a line, as CMakeLists.txt reads them.
+// clang-format off
 extern "C" const case_t cases[] = {
   CASE(_Znwm)
   CASE(_ZnwmRKSt9nothrow_t)
@@ -399,3 +462,4 @@ extern "C" const case_t cases[] = {
   CASE_OOM(handler, make_with_handler)
   {nullptr, nullptr, nullptr}
 };
+// clang-format on

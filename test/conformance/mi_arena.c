@@ -317,6 +317,8 @@ static void test_mi_thread_set_in_threadpool(void) {
 }
 
 #define CASE(name) {#name, test_##name, NULL},
+// One a line, as CMakeLists.txt reads them.
+// clang-format off
 const case_t cases[] = {
   CASE(mi_reserve_os_memory)
   CASE(mi_reserve_os_memory_ex)
@@ -341,3 +343,4 @@ const case_t cases[] = {
   CASE(mi_thread_set_in_threadpool)
   {NULL, NULL, NULL}
 };
+// clang-format on

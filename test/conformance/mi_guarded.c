@@ -36,8 +36,11 @@ static void test_mi_heap_guarded_set_size_bound(void) {
 }
 
 #define CASE(name) {#name, test_##name, NULL},
+// One a line, as CMakeLists.txt reads them.
+// clang-format off
 const case_t cases[] = {
   CASE(mi_heap_guarded_set_sample_rate)
   CASE(mi_heap_guarded_set_size_bound)
   {NULL, NULL, NULL}
 };
+// clang-format on

@@ -20,11 +20,17 @@ void prepare(void) {
 }
 
 #define MAKE(name, call) \
-  static void* make_##name(size_t size) { return call; }
+  static void* make_##name(size_t size) { \
+    return call; \
+  }
 #define MAKE_ALIGNED(name, call) \
-  static void* aligned_##name(size_t size, size_t alignment) { return call; }
+  static void* aligned_##name(size_t size, size_t alignment) { \
+    return call; \
+  }
 #define RESIZE(name, call) \
-  static void* resize_##name(void* p, size_t size) { return call; }
+  static void* resize_##name(void* p, size_t size) { \
+    return call; \
+  }
 
 MAKE(malloc, mi_heap_malloc(heap, size))
 MAKE(zalloc, mi_heap_zalloc(heap, size))
@@ -68,24 +74,23 @@ static void check_is_in_heap(void* p) {
 
 // ---- allocation -----------------------------------------------------------------------------------------------------
 
-#define TEST_MAKE(name, make, flags)         \
-  static void test_mi_heap_##name(void) {    \
-    check_make(make, flags);                 \
-    check_is_in_heap(make(100));             \
-    check_is_in_heap(make(100000));          \
+#define TEST_MAKE(name, make, flags) \
+  static void test_mi_heap_##name(void) { \
+    check_make(make, flags); \
+    check_is_in_heap(make(100)); \
+    check_is_in_heap(make(100000)); \
   }
-#define TEST_ALIGNED(name, make, flags)      \
-  static void test_mi_heap_##name(void) {    \
-    check_make_aligned(make, 1, flags);      \
-    check_bad_alignments(make);              \
-    check_is_in_heap(make(100, 64));         \
-    check_is_in_heap(make(100, 1 << 17));    \
+#define TEST_ALIGNED(name, make, flags) \
+  static void test_mi_heap_##name(void) { \
+    check_aligned(make, flags); \
+    check_is_in_heap(make(100, 64)); \
+    check_is_in_heap(make(100, 1 << 17)); \
   }
-#define TEST_RESIZE(name, resize, make, alignment, flags)       \
-  static void test_mi_heap_##name(void) {                       \
-    check_resize(resize, make, alignment, flags);               \
-    check_is_in_heap(resize(NULL, 100));                        \
-    check_is_in_heap(resize(mi_zalloc(100), 5000));             \
+#define TEST_RESIZE(name, resize, make, alignment, flags) \
+  static void test_mi_heap_##name(void) { \
+    check_resize(resize, make, alignment, flags); \
+    check_is_in_heap(resize(NULL, 100)); \
+    check_is_in_heap(resize(mi_zalloc(100), 5000)); \
   }
 
 TEST_MAKE(malloc, make_malloc, 0)
@@ -112,11 +117,10 @@ TEST_RESIZE(rezalloc_aligned_at, resize_rezalloc_at, make_zalloc_128, 128, ZEROE
 TEST_RESIZE(recalloc_aligned_at, resize_recalloc_at, make_zalloc_128, 128, ZEROED)
 
 #define TEST_RESIZE_ALIGNED(name, resize, aligned, make, flags) \
-  static void test_mi_heap_##name(void) {                       \
-    check_make_aligned(aligned, 1, flags);                      \
-    check_bad_alignments(aligned);                              \
-    check_resize(resize, make, 128, flags);                     \
-    check_is_in_heap(resize(mi_zalloc(100), 5000));             \
+  static void test_mi_heap_##name(void) { \
+    check_aligned(aligned, flags); \
+    check_resize(resize, make, 128, flags); \
+    check_is_in_heap(resize(mi_zalloc(100), 5000)); \
   }
 TEST_RESIZE_ALIGNED(realloc_aligned, resize_realloc_aligned, aligned_realloc, make_malloc_128, 0)
 TEST_RESIZE_ALIGNED(rezalloc_aligned, resize_rezalloc_aligned, aligned_rezalloc, make_zalloc_128, ZEROED)
@@ -239,7 +243,9 @@ static void test_mi_heap_destroy(void) {
     if (round == 9 || round == 59) mi_process_info(NULL, NULL, NULL, &rss[round > 9], NULL, NULL, NULL, NULL);
   }
   context("resident memory %zu, later %zu", rss[0], rss[1]);
+#if !defined(MIM_SANITIZE_ADDRESS) && !defined(MIM_SANITIZE_THREAD)  // whose shadow memory grows with new addresses
   CHECK(rss[1] < rss[0] + ((size_t)16 << 20));
+#endif
   mi_heap_destroy(NULL);
   char* kept = mi_malloc(100);
   fill(kept, 100, 1);
@@ -456,6 +462,8 @@ static void test_mi_unsafe_heap_page_is_under_utilized(void) {
 
 #define CASE(name) {#name, test_##name, NULL},
 #define CASE_OOM(name, make) {#name, test_##name, make},
+// One a line, as CMakeLists.txt reads them.
+// clang-format off
 const case_t cases[] = {
   CASE(mi_heap_new)
   CASE(mi_heap_new_ex)
@@ -505,3 +513,4 @@ const case_t cases[] = {
   CASE(mi_unsafe_heap_page_is_under_utilized)
   {NULL, NULL, NULL}
 };
+// clang-format on

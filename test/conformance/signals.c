@@ -167,9 +167,12 @@ static void test___sysv_signal(void) {
 }
 
 #define CASE(name) {#name, test_##name, NULL},
+// One a line, as CMakeLists.txt reads them.
+// clang-format off
 const case_t cases[] = {
   CASE(sigaction)
   CASE(signal)
   CASE(__sysv_signal)
   {NULL, NULL, NULL}
 };
+// clang-format on
