@@ -61,6 +61,8 @@ extern lock_t mim_meta_lock;
 // ---- region.c: segments, slices, purging ----------------------------------------------------------------------------
 
 bool mim_region_reserve(void);
+// Reserves address space where the layer wants it, if it wants it anywhere. NULL: there is no room.
+uint8_t* mim_region_place(size_t size, size_t align);
 
 typedef struct span_s {
   uint8_t* start;   // NULL: out of memory

@@ -33,7 +33,7 @@ bool mim_meta_reserve(size_t region_size) {
   size_t segments = align_up(count * MIM_SEGMENT_BYTES, SLICE_SIZE);
   size_t heap = align_up(region_size / 16 + 16 * MIB, SLICE_SIZE);
   size_t size = slots + segments + heap + 2 * META_GUARD;
-  uint8_t* start = mim_os_reserve(size, SLICE_SIZE, hook_region_hint(size));
+  uint8_t* start = mim_region_place(size, SLICE_SIZE);
   if (start == NULL) return false;
   if (!mim_os_open_read(start + META_GUARD, slots)) {
     mim_os_release(start, size);

@@ -90,6 +90,20 @@ static bool bits_any(const uint64_t* words, size_t first, size_t count) {
 
 // ---- segments -------------------------------------------------------------------------------------------------------
 
+#define PLACE_TRIES 16
+
+// Where the layer names a place that is not free, the OS chooses, and it chooses among few places, close to each other:
+// another one is asked for then. (The program itself lies in the middle, and takes one place of seven.)
+uint8_t* mim_region_place(size_t size, size_t align) {
+  for (int tries = 1;; tries++) {
+    uintptr_t hint = (uintptr_t)hook_region_hint(size);
+    uint8_t* start = mim_os_reserve(size, align, (void*)hint);
+    if (start == NULL || hint == 0 || tries == PLACE_TRIES) return start;
+    if ((uintptr_t)start - hint < align) return start;
+    mim_os_release(start, size);
+  }
+}
+
 bool mim_region_reserve(void) {
   size_t limit = mim_os_address_limit();
   size_t size = REGION_MAX;
@@ -98,7 +112,7 @@ bool mim_region_reserve(void) {
 #endif
   while (limit != SIZE_MAX && size > limit / 2 && size > REGION_MIN) size /= 2;  // leave as much for the program
   for (; size >= REGION_MIN; size /= 2) {
-    uint8_t* start = mim_os_reserve(size, SEGMENT_SIZE, hook_region_hint(size));
+    uint8_t* start = mim_region_place(size, SEGMENT_SIZE);
     if (start == NULL) continue;
     mim_process.region = (uintptr_t)start;
     mim_process.region_size = size;
