@@ -22,17 +22,16 @@ void mim_deferred_free(heap_t* heap, bool force) {
   tld->recursing = false;
 }
 
-// Every call of the generic path calls the deferred free function and looks into the inbox; every GENERIC_INTERVAL-th
-// does the rest.
-#define GENERIC_INTERVAL 64
+// Every call of the generic path calls the deferred free function and looks into the inbox; one in as many as the option
+// generic_collect says does the rest.
 
 static void generic_tick(heap_t* heap) {
   tld_t* tld = heap->tld;
   mim_deferred_free(heap, false);
   mim_mail_deliver(tld);
-  if (++tld->generic_count < GENERIC_INTERVAL) return;
+  if (++tld->generic_count < (uint32_t)mim_option(mi_option_generic_collect)) return;
+  mim_count(&tld->stats.generic, tld->generic_count);
   tld->generic_count = 0;
-  mim_count(&tld->stats.generic, GENERIC_INTERVAL);
   mim_mail_flush(tld);
   for (heap_t* each = tld->heaps; each != NULL; each = each->next) mim_heap_retire_tick(each, false);
   mim_region_purge(false);

@@ -134,7 +134,8 @@ int mi_reserve_huge_os_pages_at(size_t pages, int numa_node, size_t timeout_msec
 }
 
 int mi_reserve_huge_os_pages_interleave(size_t pages, size_t numa_nodes, size_t timeout_msecs) {
-  size_t nodes = numa_nodes != 0 ? numa_nodes : mim_os_numa_nodes();
+  size_t nodes = numa_nodes != 0 ? numa_nodes : (size_t)mim_option(mi_option_use_numa_nodes);
+  if (nodes == 0) nodes = mim_os_numa_nodes();
   for (size_t node = 0, left = pages; node < nodes && left > 0; node++) {
     size_t here = div_up(left, nodes - node);
     int error = mi_reserve_huge_os_pages_at(here, (int)node, timeout_msecs / nodes);
@@ -150,4 +151,20 @@ int mi_reserve_huge_os_pages(size_t pages, double max_secs, size_t* pages_reserv
   int error = mi_reserve_huge_os_pages_interleave(pages, 0, timeout);
   if (error == 0 && pages_reserved != NULL) *pages_reserved = pages;
   return error;
+}
+
+// ---- what the options reserve at start ------------------------------------------------------------------------------
+
+void mim_arena_start(void) {
+  size_t bytes = mi_option_get_size(mi_option_reserve_os_memory);
+  if (bytes > 0 && mi_reserve_os_memory(bytes, true, mim_option(mi_option_allow_large_os_pages) != 0) != 0) {
+    mim_notice("reserve_os_memory: %zu bytes cannot be reserved; going on without", bytes);
+  }
+  size_t pages = (size_t)mim_option(mi_option_reserve_huge_os_pages);
+  if (pages == 0) return;
+  long node = mim_option(mi_option_reserve_huge_os_pages_at);
+  size_t timeout = pages * 500;
+  int error = node < 0 ? mi_reserve_huge_os_pages_interleave(pages, 0, timeout)
+                       : mi_reserve_huge_os_pages_at(pages, (int)node, timeout);
+  if (error != 0) mim_notice("reserve_huge_os_pages: there are not %zu of 1 GiB; going on with what there is", pages);
 }

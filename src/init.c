@@ -65,6 +65,7 @@ bool mim_process_init(void) {
     atomic_store_explicit(&start_state, ok ? START_DONE : START_NOT, memory_order_release);
     mim_os_wake(&start_state, true);
     if (!ok) return false;
+    mim_arena_start();
     // From here on allocation works, and these may allocate.
     mim_thread_init_process();
     pthread_atfork(fork_prepare, fork_parent, fork_child);

@@ -154,6 +154,11 @@ extern lock_t mim_abandoned_lock;
 size_t mim_abandoned_count(void);
 mi_subproc_id_t mim_heap_subproc(const page_t* page);
 
+// ---- arena.c --------------------------------------------------------------------------------------------------------
+
+// Reserves what the options say, before the first block is handed out.
+void mim_arena_start(void);
+
 // ---- alloc.c --------------------------------------------------------------------------------------------------------
 
 // Everything the fast path does not do. size may be anything.

@@ -110,6 +110,8 @@ bool mim_region_reserve(void) {
 #if defined(__SANITIZE_THREAD__) || defined(MIM_SANITIZE_THREAD)
   size = 64 * GIB;  // must lie in the part of the address space that has shadow memory
 #endif
+  long bits = mim_option(mi_option_max_vabits);
+  if (bits > 0 && bits < 64) limit = min_size(limit, (size_t)1 << bits);
   while (limit != SIZE_MAX && size > limit / 2 && size > REGION_MIN) size /= 2;  // leave as much for the program
   for (; size >= REGION_MIN; size /= 2) {
     uint8_t* start = mim_region_place(size, SEGMENT_SIZE);
@@ -120,6 +122,8 @@ bool mim_region_reserve(void) {
       region.segments_base = mim_meta_segments();
       region.limit = size / SEGMENT_SIZE;
       region.info.reserved = size;
+      if (mim_option(mi_option_allow_large_os_pages) != 0) mim_os_huge(start, size, true);
+      if (mim_option(mi_option_allow_thp) == 0) mim_os_huge(start, size, false);
       return true;
     }
     mim_os_release(start, size);
@@ -198,7 +202,13 @@ static bool segment_take(size_t index, size_t first, size_t slices, span_t* span
 }
 
 static bool may_use(const segment_t* segment, int arena) {
-  return arena == 0 ? !segment->exclusive : segment->arena == arena;
+  if (arena != 0) return segment->arena == arena;
+  return !segment->exclusive && (segment->arena == 0 || mim_option(mi_option_disallow_arena_alloc) == 0);
+}
+
+// May memory that is in no arena be taken into use?
+static bool may_add(int arena) {
+  return arena == 0 && mim_option(mi_option_disallow_os_alloc) == 0;
 }
 
 static bool take_from(size_t index, size_t slices, size_t align, int arena, span_t* span) {
@@ -220,7 +230,7 @@ static bool take_within(size_t slices, size_t align, int arena, span_t* span) {
   for (size_t index = region.limit; index < segments_end(); index++) {
     if (take_from(index, slices, align, arena, span)) return true;
   }
-  return arena == 0 && segment_add() && take_from(region.count - 1, slices, align, arena, span);
+  return may_add(arena) && segment_add() && take_from(region.count - 1, slices, align, arena, span);
 }
 
 // Spans of more than a segment: whole segments in a row, separators included, and the first slices of the last.
@@ -228,7 +238,7 @@ static bool take_segments(size_t slices, size_t align, int arena, span_t* span) 
   size_t count = div_up(slices + HOOK_SEPARATOR_SLICES, SEGMENT_SLICES);
   size_t run = 0;
   for (size_t index = 0; index < region.limit; index++) {
-    if (index == region.count && (arena != 0 || !segment_add())) return false;
+    if (index == region.count && (!may_add(arena) || !segment_add())) return false;
     bool starts = ((uintptr_t)segment_start(index) & (align - 1)) == 0;
     bool empty = segment_at(index)->room == SEGMENT_USABLE && may_use(segment_at(index), arena);
     run = empty && (run > 0 || starts) ? run + 1 : 0;
@@ -355,6 +365,7 @@ static void schedule_purge(segment_t* segment) {
   if (segment->pinned) return;
   long delay = mim_option(mi_option_purge_delay);
   if (delay < 0) return;
+  if (segment->arena != 0) delay *= mim_option(mi_option_arena_purge_mult);
   uint64_t at = mim_os_clock_ms() + (uint64_t)delay;
   if (segment->purge_at == 0) segment->purge_at = at;
   uint64_t next = atomic_load_explicit(&region.purge_at, memory_order_relaxed);
@@ -399,10 +410,12 @@ void mim_region_free(size_t slice, size_t slices, bool zero, span_kind_t kind) {
   if (mim_option(mi_option_purge_delay) == 0) mim_region_purge(false);
 }
 
-// Purges the free slices of one segment, run by run. The lock is held before and after, not meanwhile.
-static bool segment_purge(size_t index) {
+// Purges the free slices of one segment, run by run; short runs stay until they are part of a longer one, but with
+// `force`. The lock is held before and after, not meanwhile.
+static bool segment_purge(size_t index, bool force) {
   segment_t* segment = segment_at(index);
   segment->purge_at = 0;
+  size_t least = force ? 0 : mi_option_get_size(mi_option_minimal_purge_size) / SLICE_SIZE;
   bool any = false;
   for (size_t from = 0; from < SEGMENT_SLICES;) {
     uint64_t due[SEGMENT_WORDS];
@@ -410,6 +423,8 @@ static bool segment_purge(size_t index) {
     size_t first = bits_find(due, from, true);
     if (first == SEGMENT_SLICES) break;
     size_t count = bits_find(due, first, false) - first;
+    from = first + count;
+    if (count < least) continue;
     bits_change(segment->free, first, count, false);
     segment->room -= (uint32_t)count;
     lock_release(&mim_region_lock);
@@ -425,7 +440,6 @@ static bool segment_purge(size_t index) {
       region.info.purge_calls++;
       any = true;
     }
-    from = first + count;
   }
   return any;
 }
@@ -443,7 +457,7 @@ bool mim_region_purge(bool force) {
     segment_t* segment = segment_at(index);
     if (segment->purge_at == 0) continue;
     if (force || segment->purge_at <= now) {
-      any |= segment_purge(index);
+      any |= segment_purge(index, force);
     }
     if (segment->purge_at != 0 && (next == 0 || segment->purge_at < next)) next = segment->purge_at;
   }

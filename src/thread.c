@@ -128,7 +128,7 @@ void mim_thread_done(void) {
   mim_tls.endings++;
   mim_deferred_free(tld->backing, true);
   tld_end(tld);
-  mim_region_purge(false);
+  mim_region_purge(mim_option(mi_option_abandoned_page_purge) != 0);
 }
 
 static void key_destructor(void* value) {

@@ -239,8 +239,8 @@ MI_NODISCARD MI_EXPORT bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* hea
     size_t perc_threshold) MI_NOEXCEPT;
 
 /**
- * Make one allocation of @p heap in @p sample_rate a guarded block (0: none), chosen from @p seed (0:
- * random). Secure build only, no effect in the plain one.
+ * Make one allocation of @p heap in @p sample_rate a guarded block (0: none). Which one is always random: @p
+ * seed has no effect. Secure build only, no effect in the plain one.
  */
 MI_EXPORT void mi_heap_guarded_set_sample_rate(mi_heap_t* heap, size_t sample_rate, size_t seed) MI_NOEXCEPT;
 

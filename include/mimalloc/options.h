@@ -37,51 +37,51 @@ typedef enum mi_option_e {
   mi_option_show_errors,          ///< Switch: print error messages.
   mi_option_show_stats,           ///< Switch: print statistics at the end of the process.
   mi_option_verbose,              ///< 0..3: print what the library does, and all options at start.
-  mi_option_eager_commit,         ///< Switch: no effect; memory is opened a segment at a time.
-  mi_option_arena_eager_commit,   ///< 0..2: open reserved arena memory at once (2: where overcommit is on).
-  mi_option_purge_decommits,      ///< Switch: purge by giving memory back (1) or by marking it free (0).
-  mi_option_allow_large_os_pages, ///< Switch: use large OS pages (2 or 4 MiB) where there are any.
+  mi_option_eager_commit,         ///< Switch: no effect; memory is opened a few slices of 64 KiB at a time.
+  mi_option_arena_eager_commit,   ///< 0..2: no effect; what reserves an arena says whether to open it.
+  mi_option_purge_decommits,      ///< Switch: no effect; purging always gives memory back.
+  mi_option_allow_large_os_pages, ///< Switch: ask for large OS pages (2 MiB, transparent). Read at start.
   mi_option_reserve_huge_os_pages,     ///< Number of 1 GiB OS pages to reserve at start.
   mi_option_reserve_huge_os_pages_at,  ///< NUMA node they are to come from; -1 for all nodes in turn.
   mi_option_reserve_os_memory,         ///< OS memory to reserve at start, in KiB.
   mi_option_deprecated_segment_cache,  ///< No effect.
   mi_option_deprecated_page_reset,     ///< No effect.
-  mi_option_abandoned_page_purge,      ///< Switch: purge the pages of a thread that ends at once.
+  mi_option_abandoned_page_purge,      ///< Switch: purge at once when a thread ends, whatever the delay.
   mi_option_deprecated_segment_reset,  ///< No effect.
   mi_option_eager_commit_delay,        ///< No effect; see mi_option_eager_commit.
   mi_option_purge_delay,          ///< Milliseconds until free memory goes back; 0 at once, -1 never.
   mi_option_use_numa_nodes,       ///< NUMA nodes to assume; 0 asks the OS.
-  mi_option_disallow_os_alloc,    ///< Switch: use only memory that was reserved at start or handed in.
+  mi_option_disallow_os_alloc,    ///< Switch: use only arenas, and no more of other memory.
   mi_option_os_tag,               ///< No effect; a tag of memory on another OS.
   mi_option_max_errors,           ///< Error messages to print at most; 0 for no limit.
   mi_option_max_warnings,         ///< Warnings to print at most; 0 for no limit.
   mi_option_max_segment_reclaim,  ///< No effect; abandoned pages are taken one by one.
-  mi_option_destroy_on_exit,      ///< Switch: give all memory back at exit, also blocks still in use.
-  mi_option_arena_reserve,        ///< Size of an arena that is reserved on demand, in KiB.
+  mi_option_destroy_on_exit,      ///< Switch: no effect; destructors may use blocks until the end.
+  mi_option_arena_reserve,        ///< In KiB: no effect; address space is reserved once.
   mi_option_arena_purge_mult,     ///< Factor on mi_option_purge_delay for arena memory.
   mi_option_purge_extend_delay,   ///< No effect; purge times are not extended.
-  mi_option_abandoned_reclaim_on_free,   ///< Switch: who frees into an abandoned page takes it over.
+  mi_option_abandoned_reclaim_on_free,   ///< Switch: no effect; who frees into a page of nobody takes it over.
   mi_option_disallow_arena_alloc,        ///< Switch: no allocation in arenas, except in heaps bound to one.
-  mi_option_retry_on_oom,                ///< Milliseconds to retry when the OS has no memory; 0 for no retry.
-  mi_option_visit_abandoned,             ///< Switch: keep what mi_abandoned_visit_blocks() needs.
+  mi_option_retry_on_oom,                ///< Milliseconds: no effect; it is tried once more after a collection.
+  mi_option_visit_abandoned,             ///< Switch: allow mi_abandoned_visit_blocks().
   mi_option_guarded_min,                 ///< Smallest request, in bytes, that may be a sampled guarded block.
   mi_option_guarded_max,                 ///< Largest request, in bytes, that may be a sampled guarded block.
-  mi_option_guarded_precise,             ///< Switch: guarded blocks end exactly at the guard, unaligned.
+  mi_option_guarded_precise,             ///< Switch: no effect; guarded blocks are aligned as all are.
   mi_option_guarded_sample_rate,         ///< One allocation in this many is guarded; 0 for none.
-  mi_option_guarded_sample_seed,         ///< Seed of the choice of samples; 0 for a random one.
+  mi_option_guarded_sample_seed,         ///< No effect; the choice of samples is always random.
   mi_option_target_segments_per_thread,  ///< No effect; segments are shared by threads.
   mi_option_generic_collect,             ///< Calls of the generic path between two collections.
-  mi_option_allow_thp,                   ///< Switch: allow transparent huge pages.
+  mi_option_allow_thp,                   ///< Switch: allow transparent huge pages for blocks. Read at start.
   // Names of version 3.
-  mi_option_page_reclaim_on_free,  ///< As mi_option_abandoned_reclaim_on_free, for version 3; -1 for never.
+  mi_option_page_reclaim_on_free,  ///< No effect; as mi_option_abandoned_reclaim_on_free.
   mi_option_page_full_retain,      ///< No effect.
-  mi_option_page_max_candidates,   ///< Pages to look at for the fullest one at most.
-  mi_option_max_vabits,            ///< Bits of address space to reserve at most; 0 for as many as there are.
+  mi_option_page_max_candidates,   ///< No effect; the first page with a free block is taken.
+  mi_option_max_vabits,            ///< Bits of address space to reserve at most; 0 for 16 TiB. Read at start.
   mi_option_pagemap_commit,        ///< No effect; there is no page map.
   mi_option_page_commit_on_demand, ///< No effect; see mi_option_eager_commit.
   mi_option_page_max_reclaim,      ///< No effect.
   mi_option_page_cross_thread_max_reclaim, ///< No effect.
-  mi_option_minimal_purge_size,            ///< Smallest piece of memory to purge, in KiB.
+  mi_option_minimal_purge_size,            ///< Smallest piece of memory to purge, in KiB; collecting by force ignores it.
   mi_option_arena_max_object_size,         ///< No effect; blocks of every size lie in the one region.
   mi_option_arena_is_numa_local,           ///< No effect.
   // Names of our own; see mimalloc-secure.h for the values. Without effect in the plain build.
@@ -101,10 +101,10 @@ typedef enum mi_option_e {
   _mi_option_last,          ///< Number of options; no option.
   // Older and newer names of the above.
   mi_option_large_os_pages = mi_option_allow_large_os_pages,               ///< Older name.
-  mi_option_eager_region_commit = mi_option_arena_eager_commit,            ///< Older name.
-  mi_option_deprecated_eager_region_commit = mi_option_arena_eager_commit, ///< Older name.
-  mi_option_reset_decommits = mi_option_purge_decommits,                   ///< Older name.
-  mi_option_deprecated_reset_decommits = mi_option_purge_decommits,        ///< Older name.
+  mi_option_eager_region_commit = mi_option_arena_eager_commit,            ///< Older name; no effect.
+  mi_option_deprecated_eager_region_commit = mi_option_arena_eager_commit, ///< Older name; no effect.
+  mi_option_reset_decommits = mi_option_purge_decommits,                   ///< Older name; no effect.
+  mi_option_deprecated_reset_decommits = mi_option_purge_decommits,        ///< Older name; no effect.
   mi_option_allow_decommit = mi_option_purge_decommits,                    ///< Older name.
   mi_option_page_reset = mi_option_deprecated_page_reset,                  ///< Older name; no effect.
   mi_option_abandoned_page_reset = mi_option_abandoned_page_purge,         ///< Older name.

@@ -78,8 +78,8 @@ MI_NODISCARD MI_EXPORT int mi_version(void) MI_NOEXCEPT;
 MI_EXPORT void mi_process_init(void) MI_NOEXCEPT;
 
 /**
- * Do what is done at exit: print statistics if they were asked for, and release memory if
- * mi_option_destroy_on_exit says so. More calls have no effect. Allocation goes on working.
+ * Do what is done at exit: collect, and print statistics if they were asked for (debug builds also list what is
+ * still in use). More calls print nothing more. Allocation goes on working.
  */
 MI_EXPORT void mi_process_done(void) MI_NOEXCEPT;
 
