@@ -54,7 +54,7 @@ temp='' # set by make_temp
 make_temp temp
 
 # To build, to test, and the real programs that run with the library.
-need_packages gcc g++ libc6-dev make cmake pkg-config binutils libsodium-dev libcmocka-dev
+need_packages gcc g++ libc6-dev make cmake pkg-config binutils libsodium-dev libcmocka-dev systemtap-sdt-dev
 need_packages python3 sqlite3 perl redis-tools mawk xz-utils diffutils
 need_commands clang=clang git=git node=nodejs doxygen=doxygen
 

@@ -12,6 +12,7 @@
 // gives one line and does what its severity says. errno is kept.
 //
 // Stops: nothing itself. Does not tell: symbols and lines; see scripts/mimalloc-report.
+#include "../src/probes.h"
 #include "secure.h"
 
 // ---- the catalogue --------------------------------------------------------------------------------------------------
@@ -157,6 +158,10 @@ static const char* family_text(uint16_t block_state) {
 
 static const char* severity_text(sec_severity_t severity) {
   return severity == SEC_ABORT ? "abort" : severity == SEC_REPORT ? "report" : "off";
+}
+
+static mi_severity_t public_severity(sec_severity_t severity) {
+  return severity == SEC_REPORT ? MI_SEVERITY_REPORT : MI_SEVERITY_ABORT;
 }
 
 // ---- text -----------------------------------------------------------------------------------------------------------
@@ -392,7 +397,7 @@ static void call_handler(const facts_t* facts) {
       .size = sizeof(mi_violation_t),
       .version = MI_VIOLATION_VERSION,
       .fault = r->fault,
-      .severity = facts->severity == SEC_REPORT ? MI_SEVERITY_REPORT : MI_SEVERITY_ABORT,
+      .severity = public_severity(facts->severity),
       .operation = r->operation,
       .text = state.text,
       .address = r->address,
@@ -471,6 +476,7 @@ static void report_whole(const sec_report_t* report, sec_severity_t severity, co
 
 static mim_noinline void report_once(const sec_report_t* report, sec_severity_t severity, const sec_registers_t* here) {
   size_t number = atomic_fetch_add_explicit(&violation_count, 1, memory_order_relaxed) + 1;
+  probe_violation((int)report->fault, report->address, public_severity(severity));
   if (is_too_many(number, severity)) return;
   uint32_t me = mim_os_thread_id();
   if (atomic_load_explicit(&state.owner, memory_order_relaxed) == me) {  // inside a report of this thread

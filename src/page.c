@@ -1,5 +1,6 @@
 // Pages: making one, extending it, giving it back. Called with the page owned by the calling thread.
 #include "internal.h"
+#include "probes.h"
 
 // Ticks of the generic path that an empty page is kept for.
 #define RETIRE_AGE 16
@@ -53,6 +54,7 @@ static page_t* page_make(heap_t* heap, size_t bin, const bin_t* shape, size_t fi
   page->capacity = 0;
   page->reserved = (uint32_t)((usable - first_offset) / shape->stride);
   hook_page_init(page, heap->tld, side, span.fresh);
+  probe_page_fresh(span.start, bytes, shape->block_size);
   return page;
 }
 
@@ -116,6 +118,7 @@ void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offse
   mim_stat_add(&heap->tld->stats.large, (int64_t)page->large_size);
   mim_stat_blocks(page, 1, size);
   hook_large_out(page, heap->tld, size, family);
+  probe_page_fresh(span.start, slices * SLICE_SIZE, 0);
   mim_heap_page_full(heap, page);
   return (void*)p;
 }
@@ -130,6 +133,7 @@ void mim_page_release(page_t* page, bool discard) {
   span_kind_t kind = page->flags & PAGE_SEALED ? SPAN_SEALED : large ? SPAN_LARGE : page->stride > page->block_size ? SPAN_GUARDED : SPAN_BLOCKS;
   uint16_t* side = hook_page_done(page, discard, &zero);
   size_t slices = page->slices;
+  probe_page_retire(mim_page_start(page), page_bytes(page));
   uintptr_t block = page->origin + ((uintptr_t)1 << LARGE_STRIDE_SHIFT);
   size_t request = page->large_request;
   heap_t* heap = page->heap;

@@ -7,6 +7,7 @@
 // Everything here is under mim_region_lock, which is taken when a page is made or given up, never for a block. It is
 // let go while memory is purged: the slices are marked as not free meanwhile.
 #include "meta.h"
+#include "probes.h"
 
 typedef struct segment_s {
   uint64_t free[SEGMENT_WORDS];      // may be allocated
@@ -434,6 +435,7 @@ static bool segment_purge(size_t index, bool force) {
     segment->room += (uint32_t)count;
     if (index < region.hint) region.hint = index;
     if (gone) {
+      probe_purge(segment->start + first * SLICE_SIZE, count * SLICE_SIZE);
       bits_change(segment->resident, first, count, false);
       bits_change(segment->dirty, first, count, false);
       region.info.purged_total += count * SLICE_SIZE;

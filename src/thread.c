@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "internal.h"
+#include "probes.h"
 
 #ifndef PTHREAD_DESTRUCTOR_ITERATIONS
 #define PTHREAD_DESTRUCTOR_ITERATIONS 4
@@ -65,6 +66,7 @@ static tld_t* tld_get(void) {
   threads.all = tld;
   mim_stat_add(&threads.count, 1);
   lock_release(&mim_thread_lock);
+  probe_thread_start(tld->thread_id);
   return tld;
 }
 
@@ -101,6 +103,7 @@ static void tld_end(tld_t* tld) {
   backing->retired_max = 0;
   mim_stats_merge(&tld->stats);
   hook_thread_done(tld);
+  probe_thread_end(tld->thread_id);
   mim_tls.heap = &mim_heap_empty;
   mim_tls.tld = &mim_tld_empty;
   lock_acquire(&mim_thread_lock);

@@ -19,7 +19,7 @@ layer_of() {
   case $1 in
     include/*) echo 0 ;;
     src/base.h) echo 1 ;;
-    src/prim.h | src/lock.h | src/prim/*) echo 2 ;;
+    src/prim.h | src/lock.h | src/probes.h | src/prim/*) echo 2 ;;
     # What the secure layer's inline parts are made of; src/types.h has them as members, and they work on its types.
     secure/secure_types.h | src/types.h | src/options.h) echo 3 ;;
     secure/entry.h | secure/fence.h | secure/wipe.h | secure/hooks_secure.h) echo 4 ;;
