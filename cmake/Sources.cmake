@@ -12,6 +12,7 @@ set(MIM_CORE_SOURCES
   src/heap.c
   src/init.c
   src/mail.c
+  src/map.c
   src/meta.c
   src/options.c
   src/output.c

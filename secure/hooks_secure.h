@@ -223,6 +223,11 @@ mim_inline void hook_segment_init(hook_segment_t* guards, uint8_t* start) {
   sec_guard_segment(guards, start);
 }
 
+mim_inline void hook_segment_guards(const hook_segment_t* guards, uint64_t* tails, uint64_t* all) {
+  memcpy(tails, guards->tail, sizeof(guards->tail));
+  memcpy(all, guards->all, sizeof(guards->all));
+}
+
 void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used);
 mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used) {
   sec_guard_span_out(guards, base, first, slices, used);

@@ -313,6 +313,13 @@ mim_inline bool hook_span_back(hook_segment_t* guards, uint8_t* base, size_t fir
   return false;
 }
 
+// Which slices of a segment have a guard at their end, and which are guards throughout.
+mim_inline void hook_segment_guards(const hook_segment_t* guards, uint64_t* tails, uint64_t* all) {
+  (void)guards;
+  memset(tails, 0, SEGMENT_WORDS * sizeof(*tails));
+  memset(all, 0, SEGMENT_WORDS * sizeof(*all));
+}
+
 // Where the region, and the metadata, should rather be placed; NULL: leave it to the OS.
 mim_inline void* hook_region_hint(size_t size) {
   (void)size;

@@ -94,6 +94,7 @@ void mi_process_done(void) {
   heap_t* heap = mim_tls.heap;
   if (heap != &mim_heap_empty) mim_heap_collect(heap->tld->backing, false);
   mim_stats_exit();
+  mim_map_exit();
 }
 
 __attribute__((destructor)) static void process_destructor(void) {

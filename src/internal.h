@@ -95,6 +95,16 @@ typedef struct region_info_s {
   size_t reserved, committed, committed_peak, purged_total, purge_calls, open_calls, segments, opened;
 } region_info_t;
 void mim_region_info(region_info_t* info);
+
+// A segment in use, as it is now. Sets have a bit for each slice: free; may hold memory; the last OS page is a guard;
+// a guard from end to end.
+typedef struct segment_info_s {
+  uint8_t* start;
+  uint32_t open;  // slices opened, from the start
+  int arena;
+  uint64_t free[SEGMENT_WORDS], resident[SEGMENT_WORDS], tails[SEGMENT_WORDS], guards[SEGMENT_WORDS];
+} segment_info_t;
+void mim_region_segment(size_t index, segment_info_t* info);
 // For walks: one past the last slice in use, and the slice after one; the first is the one after SIZE_MAX.
 size_t mim_region_slices(void);
 size_t mim_region_slice_next(size_t slice);
@@ -239,6 +249,11 @@ typedef struct usage_s {
   size_t empty_bytes;        // of pages without a block in use
 } usage_t;
 void mim_stats_usage(usage_t* usage);
+
+// ---- map.c ----------------------------------------------------------------------------------------------------------
+
+// Writes the heap map where MIMALLOC_HEAP_MAP asks for one; once.
+void mim_map_exit(void);
 
 // ---- output.c -------------------------------------------------------------------------------------------------------
 

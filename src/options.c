@@ -22,7 +22,8 @@ typedef enum kind_e {
   SEVERITY,
   FOREIGN,
   REPORT,
-  GUARDS
+  GUARDS,
+  MAP
 } kind_t;
 typedef enum effect_e { USED, SECURE, UNUSED } effect_t;
 
@@ -55,6 +56,8 @@ static const word_t foreign_words[] = {{"abort", MI_FOREIGN_ABORT},
 static const word_t report_words[] = {{"text", MI_REPORT_TEXT}, {"json", MI_REPORT_JSON}, {NULL, 0}};
 static const word_t guards_words[] = {{"auto", 0}, {"mprotect", 1}, {NULL, 0}};
 
+static const word_t map_words[] = {{"off", 0}, {NULL, 0}};
+
 static const word_t* words_of(kind_t kind) {
   switch (kind) {
     case PROFILE:
@@ -69,6 +72,8 @@ static const word_t* words_of(kind_t kind) {
       return report_words;
     case GUARDS:
       return guards_words;
+    case MAP:
+      return map_words;
     default:
       return NULL;
   }
@@ -120,7 +125,8 @@ static const legacy_t legacies[] = {
 #undef LEGACY
 #define LEGACY_COUNT (sizeof(legacies) / sizeof(legacies[0]))
 
-static char report_path[512];
+static char report_path[MIM_PATH_MAX];
+static char map_path[MIM_PATH_MAX];
 static _Atomic(bool) have_read_environment;
 
 static bool is_option(mi_option_t option) {
@@ -137,6 +143,10 @@ option_origin_t mim_option_origin(mi_option_t option) {
 
 const char* mim_option_report_path(void) {
   return report_path;
+}
+
+const char* mim_option_map_path(void) {
+  return map_path;
 }
 
 static void store(mi_option_t option, long value, option_origin_t origin) {
@@ -181,6 +191,7 @@ static const char* variable_name(mi_option_t option, char buf[VARIABLE_MAX]) {
 static const char* value_text(mi_option_t option, long value, char buf[TEXT_MAX]) {
   kind_t kind = options[option].kind;
   if (kind == REPORT && value == MI_REPORT_FILE) return report_path;
+  if (kind == MAP && value != 0) return map_path;
   for (const word_t* word = words_of(kind); word != NULL && word->text != NULL; word++) {
     if (word->value == value) return word->text;
   }
@@ -208,6 +219,8 @@ static const char* accepted_text(mi_option_t option, char buf[TEXT_MAX]) {
       return buf;
     case REPORT:
       return "text, json, or an absolute path of less than 512 characters";
+    case MAP:
+      return "off, or an absolute path of less than 512 characters";
     default:
       break;
   }
@@ -258,10 +271,10 @@ static bool parse_bytes(const char* text, long* value) {
   return *end == 0 && !__builtin_mul_overflow(*value, unit, value);
 }
 
-static bool parse_path(const char* text) {
+static bool parse_path(const char* text, char path[MIM_PATH_MAX]) {
   size_t length = strlen(text);
-  if (text[0] != '/' || length >= sizeof(report_path)) return false;
-  memcpy(report_path, text, length + 1);
+  if (text[0] != '/' || length >= MIM_PATH_MAX) return false;
+  memcpy(path, text, length + 1);
   return true;
 }
 
@@ -285,12 +298,15 @@ static bool parse(mi_option_t option, const char* text, long* value) {
       *value = *value / 1024 + (*value % 1024 > 0);
       break;
     case REPORT:
-      if (parse_path(text)) {
+      if (parse_path(text, report_path)) {
         *value = MI_REPORT_FILE;
         return true;
       }
       if (!find_word(report_words, text, value)) return false;
       break;
+    case MAP:
+      *value = parse_path(text, map_path);
+      return *value == 1 || find_word(map_words, text, value);
     default:
       if (!find_word(words_of(entry->kind), text, value) && !parse_number(text, value)) return false;
       break;

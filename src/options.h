@@ -20,6 +20,9 @@ long mim_option(mi_option_t option);
 option_origin_t mim_option_origin(mi_option_t option);
 // The file that reports go to when mi_option_report is MI_REPORT_FILE; an absolute path.
 const char* mim_option_report_path(void);
+// What names of heap maps begin with when mi_option_heap_map is 1; an absolute path, empty when there is none.
+#define MIM_PATH_MAX 512
+const char* mim_option_map_path(void);
 #if MIM_FUZZING
 void mim_options_read(char** environment);
 #endif

@@ -475,6 +475,18 @@ void mim_region_info(region_info_t* info) {
   lock_release(&mim_region_lock);
 }
 
+void mim_region_segment(size_t index, segment_info_t* info) {
+  segment_t* segment = segment_at(index);
+  lock_acquire(&mim_region_lock);
+  info->start = segment->start;
+  info->open = segment->open;
+  info->arena = segment->arena;
+  memcpy(info->free, segment->free, sizeof(info->free));
+  memcpy(info->resident, segment->resident, sizeof(info->resident));
+  hook_segment_guards(&segment->guards, info->tails, info->guards);
+  lock_release(&mim_region_lock);
+}
+
 size_t mim_region_slices(void) {
   return (region.extra > 0 ? segments_end() : region.count) * SEGMENT_SLICES;
 }

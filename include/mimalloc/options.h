@@ -98,6 +98,7 @@ typedef enum mi_option_e {
   mi_option_checked_memory, ///< mi_severity_t of memcpy, memset, strcpy and so on going beyond a block.
   mi_option_guards,         ///< Guards: 0 light ones where the kernel has them (6.13), 1 mprotect always.
   mi_option_fault_report,   ///< Switch: report accesses to guards (takes SIGSEGV and SIGBUS); on in strict, fuzz.
+  mi_option_heap_map,       ///< Write a heap map when the process ends; its path comes from the environment.
   _mi_option_last,          ///< Number of options; no option.
   // Older and newer names of the above.
   mi_option_large_os_pages = mi_option_allow_large_os_pages,               ///< Older name.

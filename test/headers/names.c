@@ -44,7 +44,7 @@ const mi_option_t all_options[] = {
   mi_option_minimal_purge_size, mi_option_arena_max_object_size, mi_option_arena_is_numa_local,
   mi_option_profile, mi_option_on_violation, mi_option_fence, mi_option_zero_free, mi_option_quarantine,
   mi_option_sample_rate, mi_option_family_check, mi_option_size_check, mi_option_foreign, mi_option_report,
-  mi_option_checked_memory, mi_option_guards, mi_option_fault_report,
+  mi_option_checked_memory, mi_option_guards, mi_option_fault_report, mi_option_heap_map,
 };
 ASSERT_THAT(sizeof(all_options) / sizeof(all_options[0]) == _mi_option_last);
 
