@@ -9,7 +9,8 @@
 // out: running out of mappings is never an error.
 //
 // Which slices hold guards is kept in two bits each, under mim_region_lock, as all the functions here are called with
-// it but sec_guard_blocks: `tail` (the last OS page is a guard) and `all` (there may be guards anywhere).
+// it but sec_guard_blocks: `tail` (the last OS page is a guard), `all` (there may be guards anywhere) and, of those,
+// `full` (it is nothing but guards).
 #include "mimalloc-stats.h"
 #include "secure.h"
 
@@ -71,6 +72,17 @@ static void bit_set(uint64_t* words, size_t i, bool value) {
   words[i / 64] = value ? words[i / 64] | mask : words[i / 64] & ~mask;
 }
 
+static void bits_set(uint64_t* words, size_t first, size_t end, bool value) {
+  for (size_t i = first; i < end; i++) bit_set(words, i, value);
+}
+
+static bool bits_all(const uint64_t* words, size_t first, size_t end) {
+  for (size_t i = first; i < end; i++) {
+    if (!bit_get(words, i)) return false;
+  }
+  return true;
+}
+
 void sec_guard_segment(hook_segment_t* guards, uint8_t* start) {
   size_t last = SEGMENT_SLICES - 1;
   if (install(start + last * SLICE_SIZE, SLICE_SIZE, true)) bit_set(guards->all, last, true);
@@ -84,6 +96,7 @@ static void clear_guards(hook_segment_t* guards, uint8_t* base, size_t first, si
       size_t run = i;
       while (run < first + count && bit_get(guards->all, run)) {
         bit_set(guards->all, run, false);
+        bit_set(guards->full, run, false);
         bit_set(guards->tail, run, false);
         run++;
       }
@@ -96,13 +109,27 @@ static void clear_guards(hook_segment_t* guards, uint8_t* base, size_t first, si
   }
 }
 
+// A span that is guards throughout keeps those behind `used`.
+static void uncover(hook_segment_t* guards, uint8_t* start, size_t first, size_t slices, size_t used, bool tail_only) {
+  size_t end = first + slices;
+  if (used > 0) remove_guards(start, used);
+  bits_set(guards->full, first, first + div_up(used, SLICE_SIZE), false);
+  bits_set(guards->all, first, tail_only ? end : first + used / SLICE_SIZE, false);
+  bits_set(guards->tail, first, end, false);
+  if (tail_only) bit_set(guards->tail, end - 1, true);
+}
+
 void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used) {
   size_t size = slices * SLICE_SIZE;
   size_t last = first + slices - 1;
   uint8_t* start = base + first * SLICE_SIZE;
   size_t os_page = mim_process.hook.os_page;
   bool tail_only = used < size && size - used == os_page;
-  clear_guards(guards, base, first, slices, tail_only ? last : SIZE_MAX);
+  if (used < size && bits_all(guards->full, first, last + 1)) {
+    uncover(guards, start, first, slices, used, tail_only);
+  } else {
+    clear_guards(guards, base, first, slices, tail_only ? last : SIZE_MAX);
+  }
   // The slice before ends a page, which has its guard, or is free: then it gets one, so that an underflow faults.
   if (tail_only && first > 0 && !bit_get(guards->tail, first - 1) && !bit_get(guards->all, first - 1)) {
     bit_set(guards->tail, first - 1, install(start - os_page, os_page, false));
@@ -110,8 +137,9 @@ void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, siz
   if (used >= size) return;
   if (tail_only) {
     if (!bit_get(guards->tail, last)) bit_set(guards->tail, last, install(start + used, size - used, false));
-  } else if (install(start + used, size - used, true)) {
-    for (size_t i = first + used / SLICE_SIZE; i <= last; i++) bit_set(guards->all, i, true);
+  } else if (!bit_get(guards->all, last) && install(start + used, size - used, true)) {
+    bits_set(guards->all, first + used / SLICE_SIZE, last + 1, true);
+    bits_set(guards->full, first + div_up(used, SLICE_SIZE), last + 1, true);
   }
 }
 
@@ -125,7 +153,8 @@ bool sec_guard_span_back(hook_segment_t* guards, uint8_t* base, size_t first, si
     sealed = install(start, slices * SLICE_SIZE, true);
     if (!sealed) return mim_os_purge(start, slices * SLICE_SIZE);
   }
-  for (size_t i = first; i < first + slices; i++) bit_set(guards->all, i, true);
+  bits_set(guards->all, first, first + slices, true);
+  if (sealed) bits_set(guards->full, first, first + slices, true);
   return sealed;
 }
 

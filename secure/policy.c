@@ -25,15 +25,16 @@ typedef struct profile_s {
   uint32_t mechanisms;
   uint32_t wipe_limit;
   uint32_t sample_rate;
+  uint32_t sample_pause;  // ms
   size_t quarantine;
 } profile_t;
 
 static const profile_t profiles[] = {
-    [MI_PROFILE_NONE] = {"none", 0, 0, 0, 0},
-    [MI_PROFILE_FAST] = {"fast", SUM_FAST, 0, 0, 0},
-    [MI_PROFILE_DEFAULT] = {"default", SUM_DEFAULT, 1024, 5000, 0},
-    [MI_PROFILE_STRICT] = {"strict", SUM_STRICT, UINT32_MAX, 1000, 256 * KIB},
-    [MI_PROFILE_FUZZ] = {"fuzz", SUM_FUZZ, UINT32_MAX, 1, 256 * KIB},
+    [MI_PROFILE_NONE] = {"none", 0, 0, 0, 0, 0},
+    [MI_PROFILE_FAST] = {"fast", SUM_FAST, 0, 0, 0, 0},
+    [MI_PROFILE_DEFAULT] = {"default", SUM_DEFAULT, 1024, 5000, 10, 0},
+    [MI_PROFILE_STRICT] = {"strict", SUM_STRICT, UINT32_MAX, 1000, 2, 256 * KIB},
+    [MI_PROFILE_FUZZ] = {"fuzz", SUM_FUZZ, UINT32_MAX, 1, 0, 256 * KIB},
 };
 
 // The classic levels of MI_SECURE=n builds, and the profile that contains what each of them did.
@@ -178,6 +179,7 @@ static void choose_amounts(const profile_t* profile) {
   if (rate > UINT32_MAX) rate = UINT32_MAX;
   policy->sample_rate =
       (uint32_t)choose_amount(rate_option, "sample_rate", profile->sample_rate, rate, rarer_is_weaker);
+  policy->sample_pause = is_given(rate_option) ? 0 : profile->sample_pause;  // a rate that was asked for is kept
 
   const struct {
     uint32_t bit;

@@ -9,6 +9,8 @@
 //
 // Which allocation it is is decided off the fast path: each thread counts down by as many allocations as a page's
 // magazine serves, and shortens the magazine in which the count ends, so that the next allocation takes the generic path.
+// Where the rate is the profile's own, samples are also bounded in time (see `affordable`): a program that does nothing
+// but allocate has fewer than one in sample_rate.
 //
 // Stops: what a guard stops, for one block in sample_rate, small ones included; and tells where it came from.
 // Does not stop: anything for the others.
@@ -29,6 +31,8 @@ static struct {
   page_t* newest;
   size_t held, held_slices;
   _Atomic(size_t) live;
+  uint64_t paid_until;  // clock in ms; under the lock
+  uint32_t credit;      // samples that may be made now
 } samples;
 
 static sec_sample_t* sample_of(const page_t* page) {
@@ -61,6 +65,25 @@ void sec_sample_thread(tld_t* tld) {
   }
 }
 
+// A sample costs some twenty microseconds, two page faults among them. What all of them cost is bounded by time: after
+// a number at once, one in sample_pause milliseconds.
+#define CREDIT_MAX 32
+static bool affordable(void) {
+  uint32_t pause = mim_process.hook.sample_pause;
+  if (pause == 0) return true;
+  uint64_t now = mim_os_clock_ms();
+  lock_acquire(&sec_sample_lock);
+  uint64_t earned = (now - samples.paid_until) / pause;
+  if (earned > 0) {
+    samples.credit = (uint32_t)min_size((size_t)earned + samples.credit, CREDIT_MAX);
+    samples.paid_until = now;
+  }
+  bool ok = samples.credit > 0;
+  if (ok) samples.credit--;
+  lock_release(&sec_sample_lock);
+  return ok;
+}
+
 static bool is_due(heap_t* heap, size_t size) {
   hook_thread_t* thread = &heap->tld->hook;
   size_t rate = heap->sample_rate != SIZE_MAX ? heap->sample_rate : mim_process.hook.sample_rate;
@@ -69,11 +92,11 @@ static bool is_due(heap_t* heap, size_t size) {
   if (atomic_load_explicit(&samples.live, memory_order_relaxed) >= LIVE_MAX) return false;
   if (thread->sample_due) {
     thread->sample_due = false;
-    return true;
+    return heap->sample_rate != SIZE_MAX || affordable();
   }
   if (size <= SMALL_MAX || --thread->sample_left > 0) return false;  // small ones are counted by the magazine
   thread->sample_left = next_sample(thread, rate);
-  return true;
+  return heap->sample_rate != SIZE_MAX || affordable();
 }
 
 // ---- life of a sampled block ----------------------------------------------------------------------------------------
@@ -86,7 +109,7 @@ static sec_stack_t keep_trace(void** frames) {
   size_t own = sec_trace_own(all, found);
   size_t count = min_size(found - own, SAMPLE_FRAMES);
   memcpy(frames, all + own, count * sizeof(void*));
-  return (sec_stack_t){.frames = frames, .count = count, .thread = mim_os_thread_id()};
+  return (sec_stack_t){.frames = frames, .count = count, .thread = mim_tls.tld->thread_id};
 }
 
 void* sec_sample(heap_t* heap, size_t size, size_t align, family_t family, bool zero) {

@@ -43,10 +43,12 @@ typedef struct hook_page_s {
   uint64_t fence;      // key of the fence bytes
 } hook_page_t;
 
-// Per segment: which slices have a guard as their last OS page; which are inaccessible throughout (guard.c).
+// Per segment: which slices have a guard as their last OS page; which may have guards anywhere; which are guards
+// throughout (guard.c).
 typedef struct hook_segment_s {
   uint64_t tail[8];
   uint64_t all[8];
+  uint64_t full[8];
 } hook_segment_t;
 
 // Per thread: a pool of random bytes (keys.c) and a fast generator for shuffling, reseeded from it.
@@ -79,6 +81,7 @@ typedef struct hook_process_s {
   int memory_severity;          // of memcpy and so on
   int foreign_policy;           // mi_foreign_t
   uint32_t sample_rate;         // 0: none
+  uint32_t sample_pause;        // milliseconds that pay for one sample; 0: as many as the rate says
   size_t quarantine;            // bytes, for each thread
   int report_form;              // mi_report_form_t
   char report_path[SEC_REPORT_PATH];

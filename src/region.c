@@ -180,11 +180,11 @@ static size_t segment_find(const segment_t* segment, size_t slices, size_t step)
   return SEGMENT_SLICES;
 }
 
-// A single slice: a resident one if there is any, to spare the page faults.
-static size_t segment_find_one(const segment_t* segment) {
+// A single slice: a resident one if there is any, to spare the page faults; `cold`: rather one that is not.
+static size_t segment_find_one(const segment_t* segment, bool cold) {
   for (size_t word = 0; word < SEGMENT_WORDS; word++) {
-    uint64_t warm = segment->free[word] & segment->resident[word];
-    if (warm != 0) return word * 64 + (size_t)__builtin_ctzll(warm);
+    uint64_t wanted = segment->free[word] & (segment->resident[word] ^ (0 - (uint64_t)cold));
+    if (wanted != 0) return word * 64 + (size_t)__builtin_ctzll(wanted);
   }
   return bits_find(segment->free, 0, true);
 }
@@ -212,26 +212,26 @@ static bool may_add(int arena) {
   return arena == 0 && mim_option(mi_option_disallow_os_alloc) == 0;
 }
 
-static bool take_from(size_t index, size_t slices, size_t align, int arena, span_t* span) {
+static bool take_from(size_t index, size_t slices, size_t align, int arena, bool cold, span_t* span) {
   segment_t* segment = segment_at(index);
   if (segment->room < slices || !may_use(segment, arena)) return false;
   bool one = slices == 1 && align <= SLICE_SIZE;
-  size_t first = one ? segment_find_one(segment) : segment_find(segment, slices, align / SLICE_SIZE);
+  size_t first = one ? segment_find_one(segment, cold) : segment_find(segment, slices, align / SLICE_SIZE);
   if (first == SEGMENT_SLICES || !segment_take(index, first, slices, span)) return false;
   span->start = segment->start + first * SLICE_SIZE;
   span->slice = index * SEGMENT_SLICES + first;
   return true;
 }
 
-static bool take_within(size_t slices, size_t align, int arena, span_t* span) {
+static bool take_within(size_t slices, size_t align, int arena, bool cold, span_t* span) {
   while (region.hint < region.count && segment_at(region.hint)->room == 0) region.hint++;
   for (size_t index = region.hint; index < region.count; index++) {
-    if (take_from(index, slices, align, arena, span)) return true;
+    if (take_from(index, slices, align, arena, cold, span)) return true;
   }
   for (size_t index = region.limit; index < segments_end(); index++) {
-    if (take_from(index, slices, align, arena, span)) return true;
+    if (take_from(index, slices, align, arena, cold, span)) return true;
   }
-  return may_add(arena) && segment_add() && take_from(region.count - 1, slices, align, arena, span);
+  return may_add(arena) && segment_add() && take_from(region.count - 1, slices, align, arena, cold, span);
 }
 
 // Spans of more than a segment: whole segments in a row, separators included, and the first slices of the last.
@@ -278,11 +278,11 @@ static void guard_span(size_t slice, size_t slices, size_t used) {
   }
 }
 
-span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena) {
+span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, bool cold) {
   span_t span = {.start = NULL, .slices = slices, .zero = true, .fresh = true};
   if (slices == 0 || slices > region.limit * SEGMENT_SLICES) return span;
   lock_acquire(&mim_region_lock);
-  bool ok = slices <= SEGMENT_USABLE && align <= SEGMENT_SIZE ? take_within(slices, align, arena, &span)
+  bool ok = slices <= SEGMENT_USABLE && align <= SEGMENT_SIZE ? take_within(slices, align, arena, cold, &span)
                                                               : take_segments(slices, align, arena, &span);
   if (ok) {
     guard_span(span.slice, slices, used);
