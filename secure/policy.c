@@ -96,8 +96,8 @@ static mi_profile_t choose_profile(void) {
   mi_profile_t wanted = (mi_profile_t)mim_option(mi_option_profile);
   const char* origin = origin_name(mi_option_profile);
   if (wanted < built && !MAY_LOWER) {
-    mim_warn("profile %s is below %s, which this library was built with, and is not taken (%s)",
-             profiles[wanted].name, profiles[built].name, origin);
+    mim_warn("profile %s is below %s, which this library was built with, and is not taken (%s)", profiles[wanted].name,
+             profiles[built].name, origin);
     return built;
   }
   mim_verbose("secure: profile %s (%s)", profiles[wanted].name, origin);
@@ -130,10 +130,14 @@ static uint64_t rarer_is_weaker(uint64_t rate) {
 
 static sec_severity_t from_public(long severity, sec_severity_t inherited) {
   switch (severity) {
-    case MI_SEVERITY_OFF: return SEC_OFF;
-    case MI_SEVERITY_REPORT: return SEC_REPORT;
-    case MI_SEVERITY_ABORT: return SEC_ABORT;
-    default: return inherited;
+    case MI_SEVERITY_OFF:
+      return SEC_OFF;
+    case MI_SEVERITY_REPORT:
+      return SEC_REPORT;
+    case MI_SEVERITY_ABORT:
+      return SEC_ABORT;
+    default:
+      return inherited;
   }
 }
 
@@ -159,6 +163,33 @@ static sec_severity_t choose_severity(mi_option_t option, const char* name, uint
   policy->mechanisms = chosen == SEC_OFF ? policy->mechanisms & ~bit : policy->mechanisms | bit;
   mim_verbose("secure: %s %s (%s)", name, severity_name(chosen), origin);
   return chosen;
+}
+
+// ---- one by one -----------------------------------------------------------------------------------------------------
+
+// Builds that may lower take MIM_MECHANISMS=NAME,NAME (empty: none) in place of the profile's mechanisms, to measure or
+// test single ones. Amounts are those of `default`, or of `strict` where `default` has none.
+static void choose_one_by_one(profile_t* profile) {
+  const char* list = MAY_LOWER && !mim_os_secure_mode() ? mim_os_getenv("MIM_MECHANISMS") : NULL;
+  if (list == NULL) return;
+  uint32_t sum = 0;
+  while (*list != 0) {
+    size_t length = strcspn(list, ",");
+    uint32_t bit = 0;
+    for (size_t i = 0; i < sizeof(mechanism_names) / sizeof(mechanism_names[0]); i++) {
+      const char* name = mechanism_names[i].name;
+      if (strlen(name) == length && memcmp(name, list, length) == 0) bit = mechanism_names[i].bit;
+    }
+    if (bit == 0) {
+      mim_warn("MIM_MECHANISMS: there is no mechanism '%.*s'; docs/mechanisms/policy.md names them", (int)length, list);
+    }
+    sum |= bit;
+    list += length + (list[length] == ',');
+  }
+  profile->mechanisms = sum;
+  profile->wipe_limit = sum & SEC_WIPE ? profiles[MI_PROFILE_DEFAULT].wipe_limit : 0;
+  profile->sample_rate = sum & SEC_SAMPLE ? profiles[MI_PROFILE_DEFAULT].sample_rate : 0;
+  profile->quarantine = sum & SEC_QUARANTINE ? profiles[MI_PROFILE_STRICT].quarantine : 0;
 }
 
 // ---- putting it together --------------------------------------------------------------------------------------------
@@ -201,8 +232,7 @@ static void choose_severities(void) {
   policy->fence_severity = (int)choose_severity(mi_option_fence, "fence", SEC_FENCE, false);
   policy->family_severity = (int)choose_severity(mi_option_family_check, "family_check", SEC_FAMILY, true);
   policy->size_severity = (int)choose_severity(mi_option_size_check, "size_check", SEC_SIZED, true);
-  policy->memory_severity =
-      (int)choose_severity(mi_option_checked_memory, "checked_memory", SEC_CHECKED_MEMORY, false);
+  policy->memory_severity = (int)choose_severity(mi_option_checked_memory, "checked_memory", SEC_CHECKED_MEMORY, false);
   policy->foreign_policy = (int)mim_option(mi_option_foreign);
 }
 
@@ -231,8 +261,10 @@ void sec_policy_init(void) {
   hook_process_t* policy = &mim_process.hook;
   mi_profile_t profile = choose_profile();
   policy->profile = (int)profile;
-  policy->mechanisms = profiles[profile].mechanisms;
-  choose_amounts(&profiles[profile]);
+  profile_t row = profiles[profile];
+  choose_one_by_one(&row);
+  policy->mechanisms = row.mechanisms;
+  choose_amounts(&row);
   choose_severities();
   choose_report();
   if (is_given(mi_option_fault_report)) {

@@ -12,18 +12,19 @@ static child_t child;
 
 static int role_show(void) {
   const hook_process_t* p = &mim_process.hook;
-  printf("profile %s\nwipe %u\nsample %u\nquarantine %zu\n"
-         "violation %d fence %d family %d size %d memory %d foreign %d\n"
-         "report %d '%s'\nmechanisms",
-         mi_profile_name(), p->wipe_limit, p->sample_rate, p->quarantine, p->on_violation, p->fence_severity,
-         p->family_severity, p->size_severity, p->memory_severity, p->foreign_policy, p->report_form, p->report_path);
+  printf(
+      "profile %s\nwipe %u\nsample %u\nquarantine %zu\n"
+      "violation %d fence %d family %d size %d memory %d foreign %d\n"
+      "report %d '%s'\nmechanisms",
+      mi_profile_name(), p->wipe_limit, p->sample_rate, p->quarantine, p->on_violation, p->fence_severity,
+      p->family_severity, p->size_severity, p->memory_severity, p->foreign_policy, p->report_form, p->report_path);
   static const struct {
     uint32_t bit;
     const char* name;
-  } names[] = {{SEC_FENCE, "fence"},     {SEC_WIPE, "wipe"},           {SEC_PAGE_GUARD, "page-guard"},
-               {SEC_LARGE_SEAL, "seal"}, {SEC_FAMILY, "family"},       {SEC_SIZED, "sized"},
-               {SEC_SAMPLE, "sample"},   {SEC_QUARANTINE, "keep"},     {SEC_ISOLATE, "isolate"},
-               {SEC_FAULT_REPORT, "faults"}, {SEC_CHECKED_MEMORY, "memory"}};
+  } names[] = {
+      {SEC_FENCE, "fence"},     {SEC_WIPE, "wipe"},           {SEC_PAGE_GUARD, "page-guard"}, {SEC_LARGE_SEAL, "seal"},
+      {SEC_FAMILY, "family"},   {SEC_SIZED, "sized"},         {SEC_SAMPLE, "sample"},         {SEC_QUARANTINE, "keep"},
+      {SEC_ISOLATE, "isolate"}, {SEC_FAULT_REPORT, "faults"}, {SEC_CHECKED_MEMORY, "memory"}};
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
     if (p->mechanisms & names[i].bit) printf(" %s", names[i].name);
   }
@@ -120,6 +121,22 @@ static void test_lower_amounts(void** state) {
   }
 }
 
+// For measurements; builds that may not lower do not look at it.
+static void test_one_by_one(void** state) {
+  (void)state;
+  if (!USUAL_LEVEL) skip();
+  if (!MAY_LOWER) {
+    shows(LIST("MIM_MECHANISMS="), LIST("wipe 1024\n", SUM_DEFAULT_TEXT));
+    return;
+  }
+  shows(LIST("MIM_MECHANISMS="), LIST("wipe 0\n", "sample 0\n", "mechanisms\n", "fence 2 family 2 size 2"));
+  shows(LIST("MIM_MECHANISMS=page-guard,fence"), LIST("mechanisms fence page-guard\n", "wipe 0\n", "fence 0 "));
+  shows(LIST("MIM_MECHANISMS=quarantine"), LIST("mechanisms keep\n", "quarantine 262144\n"));
+  shows(LIST("MIM_MECHANISMS=wipe,sample"), LIST("mechanisms wipe sample\n", "wipe 1024\n", "sample 5000\n"));
+  shows(LIST("MIM_MECHANISMS=fences,wipe", "MIMALLOC_SHOW_ERRORS=1"),
+        LIST("mechanisms wipe\n", "there is no mechanism 'fences'"));
+}
+
 static void test_ways_round(void** state) {
   (void)state;
   if (!USUAL_LEVEL) skip();
@@ -208,10 +225,11 @@ static void test_raised_privileges(void** state) {
 int main(int argc, char** argv) {
   if (argc > 1 && strcmp(argv[1], "show") == 0) return role_show();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_profiles), cmocka_unit_test(test_lower_profile),
-      cmocka_unit_test(test_amounts),      cmocka_unit_test(test_lower_amounts), cmocka_unit_test(test_ways_round),
-      cmocka_unit_test(test_report_path),  cmocka_unit_test(test_bad_values),    cmocka_unit_test(test_printed),
-      cmocka_unit_test(test_raised_privileges),
+      cmocka_unit_test(test_profiles),          cmocka_unit_test(test_lower_profile),
+      cmocka_unit_test(test_amounts),           cmocka_unit_test(test_lower_amounts),
+      cmocka_unit_test(test_ways_round),        cmocka_unit_test(test_report_path),
+      cmocka_unit_test(test_bad_values),        cmocka_unit_test(test_printed),
+      cmocka_unit_test(test_raised_privileges), cmocka_unit_test(test_one_by_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
