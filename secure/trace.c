@@ -32,15 +32,48 @@ typedef struct object_s {
 
 extern __typeof__(_dl_find_object) _dl_find_object __attribute__((weak));
 
+// The loader makes the tables before anyone allocates. A program without one (linked statically: no AT_BASE) makes them
+// itself, and allocates for that: until constructors run there is nothing to look in.
+static _Atomic(bool) tables_ready;
+
+__attribute__((constructor)) static void tables_constructor(void) {
+  atomic_store_explicit(&tables_ready, true, memory_order_relaxed);
+}
+
+static bool tables_are_ready(void) {
+  if (mim_likely(atomic_load_explicit(&tables_ready, memory_order_relaxed))) return true;
+  if (getauxval(AT_BASE) == 0) return false;
+  atomic_store_explicit(&tables_ready, true, memory_order_relaxed);
+  return true;
+}
+
+// Of a program linked statically only the code is said to be mapped, and its tables lie outside of that. What is mapped
+// stands in the program's own headers.
+static void widen(object_t* object) {
+  const ElfW(Phdr)* header = (const ElfW(Phdr)*)getauxval(AT_PHDR);
+  size_t count = header != NULL ? (size_t)getauxval(AT_PHNUM) : 0;
+  uintptr_t start = UINTPTR_MAX, end = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (header[i].p_type != PT_LOAD) continue;
+    uintptr_t from = object->base + header[i].p_vaddr, to = from + header[i].p_memsz;
+    if (from < start) start = from;
+    if (to > end) end = to;
+  }
+  if (start > object->start || end < object->end) return;  // another object's headers
+  object->start = start;
+  object->end = end;
+}
+
 static bool object_find(uintptr_t address, object_t* object) {
   struct dl_find_object found;
-  if (_dl_find_object == NULL || _dl_find_object((void*)address, &found) != 0) return false;
+  if (_dl_find_object == NULL || !tables_are_ready() || _dl_find_object((void*)address, &found) != 0) return false;
   object->start = (uintptr_t)found.dlfo_map_start;
   object->end = (uintptr_t)found.dlfo_map_end;
   object->frames = found.dlfo_eh_frame;
   object->base = found.dlfo_link_map != NULL ? found.dlfo_link_map->l_addr : object->start;
   const char* name = found.dlfo_link_map != NULL ? found.dlfo_link_map->l_name : NULL;
   object->name = name != NULL && name[0] != 0 ? name : NULL;
+  if ((uintptr_t)object->frames - object->start >= object->end - object->start) widen(object);
   return true;
 }
 
