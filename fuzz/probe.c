@@ -70,7 +70,7 @@ bool probe_in_region(const void* p, size_t size) {
 // ---- pages ----------------------------------------------------------------------------------------------------------
 
 static bool is_large(const page_t* page) {
-  return (page->flags & PAGE_LARGE) != 0;
+  return (page->kind & KIND_LARGE) != 0;
 }
 
 size_t probe_room(const void* p) {
@@ -105,14 +105,14 @@ size_t probe_page_used(const void* p) {
 #if MIM_SECURE
 bool probe_page_wiped(const void* p) {
   const page_t* page = mim_page_find(p);
-  return page != NULL && page->reciprocal != 0 && (page->flags & PAGE_WIPE) != 0;
+  return page != NULL && page->reciprocal != 0 && (page->kind & KIND_WIPE) != 0;
 }
 
 bool probe_underflow_shows(const void* p) {
   const page_t* page = mim_page_find(p);
-  if (is_large(page) || !(page->flags & PAGE_DENSE)) return false;
+  if (is_large(page) || !(page->kind & KIND_DENSE)) return false;
   uintptr_t index = page_place(page, p).index;
-  return index > 1 && ((page->flags & PAGE_WIPE) || state_is_live(state_get(page, index - 1)));
+  return index > 1 && ((page->kind & KIND_WIPE) || state_is_live(state_get(page, index - 1)));
 }
 #else
 bool probe_page_wiped(const void* p) {

@@ -60,7 +60,7 @@ BUGS = [
      "addresses up to 16 bytes into a block are taken for its start"),
     ("secure/fence.h", "return (((fence_pair_t)difference)[0] | ((fence_pair_t)difference)[1]) == 0;", "return ((fence_pair_t)difference)[0] == 0;",
      "half of the fence is not compared"),
-    ("secure/hooks_secure.h", "if ((flags & PAGE_DENSE) && place.index > 1 && mim_unlikely(!fence_holds_before(page, place.index, p))) return 0;", "",
+    ("secure/hooks_secure.h", "if ((kind & KIND_DENSE) && place.index > 1 && mim_unlikely(!fence_holds_before(page, place.index, p))) return 0;", "",
      "the byte before a block is not looked at"),
     ("secure/hooks_secure.h", "wipe_bytes(p, block_size);", "wipe_bytes(p, block_size - 16 * (block_size > 32));", "the last 16 bytes of a freed block are not wiped"),
     ("secure/wipe.h", "  while (word < end) seen |= *word++;\n", "", "the end of a block is not verified at reuse"),

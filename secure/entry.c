@@ -24,16 +24,16 @@ static bool has_guarded_blocks(const page_t* page) {
 bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
   const hook_process_t* policy = &mim_process.hook;
   page->hook.entries = side + MAGAZINE_ROOM;
-  page->hook.key = sec_random64(&tld->hook);
+  page->hook_key = (uint16_t)sec_random64(&tld->hook);
   page->hook.fence = sec_random64(&tld->hook) | 1;
   bool wipe = (policy->mechanisms & SEC_WIPE) && page->block_size != 0 && page->block_size <= policy->wipe_limit;
   if (page->origin % MIN_ALIGN != 0) wipe = false;  // aligned at an odd offset: the stores would fault
   if ((policy->mechanisms & SEC_FENCE) && page->block_size != 0) {
-    page->flags |= PAGE_FENCE;
-    if (!has_guarded_blocks(page)) page->flags |= PAGE_DENSE;
+    page->kind |= KIND_FENCE;
+    if (!has_guarded_blocks(page)) page->kind |= KIND_DENSE;
   }
   if (wipe) {
-    page->flags |= PAGE_WIPE;
+    page->kind |= KIND_WIPE;
     if (!(page->flags & PAGE_ZERO)) memset(mim_page_start(page), 0, page_bytes(page) - policy->page_tail);
   }
   uint16_t state = STATE_NEVER | (uint16_t)fresh;
@@ -49,16 +49,30 @@ void sec_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count) {
 
 // ---- the magazine ---------------------------------------------------------------------------------------------------
 
+// Other threads may be exchanging states of live blocks meanwhile; which of their two states is seen does not matter, as
+// neither is free. So: two halves, each loaded at once, and not one load that promises nothing.
+#if defined(__SSE2__)
+typedef uint64_t __attribute__((may_alias)) state_quad_t;
+
+static __m128i eight_states(const uint16_t* entries) {
+  const state_quad_t* quads = (const state_quad_t*)__builtin_assume_aligned(entries, 16);
+  uint64_t low = __atomic_load_n(quads, __ATOMIC_RELAXED), high = __atomic_load_n(quads + 1, __ATOMIC_RELAXED);
+  return _mm_set_epi64x((long long)high, (long long)low);
+}
+#endif
+
 // Bit i of the result: entry i of 16 is free. `code`: an encrypted state, free but for its lowest bit.
 static uint32_t free_mask(const uint16_t* entries, uint16_t code) {
 #if defined(__SSE2__)
   __m128i wanted = _mm_set1_epi16((short)code), low = _mm_set1_epi16(1);
-  __m128i a = _mm_cmpeq_epi16(_mm_or_si128(_mm_loadu_si128((const __m128i*)entries), low), wanted);
-  __m128i b = _mm_cmpeq_epi16(_mm_or_si128(_mm_loadu_si128((const __m128i*)(entries + 8)), low), wanted);
+  __m128i a = _mm_cmpeq_epi16(_mm_or_si128(eight_states(entries), low), wanted);
+  __m128i b = _mm_cmpeq_epi16(_mm_or_si128(eight_states(entries + 8), low), wanted);
   return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(a, b));
 #else
   uint32_t mask = 0;
-  for (size_t i = 0; i < 16; i++) mask |= (uint32_t)((entries[i] | 1) == code) << i;
+  for (size_t i = 0; i < 16; i++) {
+    mask |= (uint32_t)((__atomic_load_n(&entries[i], __ATOMIC_RELAXED) | 1) == code) << i;
+  }
   return mask;
 #endif
 }
@@ -75,7 +89,7 @@ mim_inline size_t random_below(uint64_t* state, size_t limit) {
 // it is full. `from` is a multiple of 16. Returns how many there are then.
 static size_t gather(page_t* page, size_t from, size_t to, size_t count, uint64_t* random) {
   const uint16_t* entries = page->hook.entries;
-  uint16_t key = (uint16_t)page->hook.key;
+  uint16_t key = page->hook_key;
   uint16_t* magazine = magazine_at(page, 1);
   uint64_t state = *random;
   for (size_t i = from; i < to && count < MAGAZINE_SIZE; i += 16) {
@@ -124,12 +138,12 @@ void* sec_hand_out_slow(page_t* page, uintptr_t index, size_t size, family_t fam
 // ---- giving a page up -----------------------------------------------------------------------------------------------
 
 uint16_t* sec_page_done(page_t* page, bool discard, bool* zero) {
-  if (page->flags & PAGE_LARGE) {
+  if (page->kind & KIND_LARGE) {
     if (!discard && state_get(page, 1) != STATE_HELD) sec_large_back(page);
-    if (page->flags & PAGE_SAMPLED) sec_sample_done(page);
+    if (page->kind & KIND_SAMPLED) sec_sample_done(page);
     return NULL;
   }
-  *zero = !discard && (page->flags & PAGE_WIPE);
+  *zero = !discard && (page->kind & KIND_WIPE);
   return page->hook.entries - MAGAZINE_ROOM;
 }
 

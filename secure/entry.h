@@ -29,12 +29,12 @@
 #define MAGAZINE_ROOM (MAGAZINE_SIZE + 16)
 #define STATES_SPARE 18
 
-// Page flags of the layer, in page->flags.
+// The layer's bits of page->kind.
 enum {
-  PAGE_FENCE = 256,
-  PAGE_WIPE = 512,
-  PAGE_DENSE = 1024,  // fenced blocks lie end to end, so the byte before one is the last of another
-  PAGE_SAMPLED = 2048,  // PAGE_LARGE: a sampled guarded block
+  KIND_FENCE = 16,
+  KIND_WIPE = 32,
+  KIND_DENSE = 64,     // fenced blocks lie end to end, so the byte before one is the last of another
+  KIND_SAMPLED = 128,  // KIND_LARGE: a sampled guarded block
 };
 
 // Decoded states. Live: 1 ffs ssss ssss ssss: two bits of family, 13 bits of slack.
@@ -65,15 +65,15 @@ mim_inline bool state_is_free(uint16_t state) {
 // Plain loads and stores for the owner; other threads exchange (invalid.c). Relaxed atomics cost nothing here and keep
 // the race that a program's own double free makes well defined.
 mim_inline uint16_t state_get(const page_t* page, uintptr_t index) {
-  return (uint16_t)(__atomic_load_n(&page->hook.entries[index], __ATOMIC_RELAXED) ^ (uint16_t)page->hook.key);
+  return (uint16_t)(__atomic_load_n(&page->hook.entries[index], __ATOMIC_RELAXED) ^ page->hook_key);
 }
 
 mim_inline void state_set(page_t* page, uintptr_t index, uint16_t state) {
-  __atomic_store_n(&page->hook.entries[index], (uint16_t)(state ^ (uint16_t)page->hook.key), __ATOMIC_RELAXED);
+  __atomic_store_n(&page->hook.entries[index], (uint16_t)(state ^ page->hook_key), __ATOMIC_RELAXED);
 }
 
 mim_inline uint16_t state_exchange(page_t* page, uintptr_t index, uint16_t state) {
-  uint16_t key = (uint16_t)page->hook.key;
+  uint16_t key = page->hook_key;
   return (uint16_t)(__atomic_exchange_n(&page->hook.entries[index], (uint16_t)(state ^ key), __ATOMIC_ACQ_REL) ^ key);
 }
 
@@ -83,7 +83,7 @@ mim_inline uint16_t* magazine_at(const page_t* page, uintptr_t position) {
 }
 
 mim_inline uint16_t magazine_get(const page_t* page, uintptr_t position) {
-  return (uint16_t)(*magazine_at(page, position) ^ (uint16_t)page->hook.key);
+  return (uint16_t)(*magazine_at(page, position) ^ page->hook_key);
 }
 
 // Where an address lies: its index, and whether it is the start of a block. One multiplication by ceil(2^64 / stride)

@@ -187,7 +187,7 @@ static bool describe_before(sec_report_t* report) {
   if ((uintptr_t)at - mim_process.region < SLICE_SIZE) return false;
   page_t* page = mim_page_of(at - SLICE_SIZE);
   if (page == NULL || page->reciprocal == 0) return false;
-  return (page->flags & PAGE_LARGE) ? describe_large(report, page) : describe_small(report, page);
+  return (page->kind & KIND_LARGE) ? describe_large(report, page) : describe_small(report, page);
 }
 
 // Fills in what is known of an address that faulted; false when the fault is not ours to report.
@@ -195,7 +195,7 @@ bool sec_fault_describe(sec_report_t* report) {
   page_t* page = mim_page_of(report->address);
   if (page == NULL) return false;
   if (page->reciprocal != 0) {
-    return (page->flags & PAGE_LARGE) ? describe_large(report, page) : describe_small(report, page);
+    return (page->kind & KIND_LARGE) ? describe_large(report, page) : describe_small(report, page);
   }
   uintptr_t block;
   if (sec_large_freed(report->address, &block, &report->block_size)) {

@@ -6,7 +6,7 @@ const fence_window_t sec_fence_window = {X16(0), X16(0xFF)};
 
 void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t slack) {
   // A large block is alone in its page, and its stride is not in the field.
-  uint8_t* block = (page->flags & PAGE_LARGE) ? (uint8_t*)(page->origin + (index << LARGE_STRIDE_SHIFT))
+  uint8_t* block = (page->kind & KIND_LARGE) ? (uint8_t*)(page->origin + (index << LARGE_STRIDE_SHIFT))
                                               : page_block(page, index);
   size_t request = block_size - slack;
   size_t width = min_size(slack, FENCE_SIZE);

@@ -87,22 +87,21 @@ mim_inline bool fence_holds(const page_t* page, uintptr_t index, const uint8_t* 
 // of a free one is zero if freed blocks are wiped: then whether it is live is nothing a branch could predict, so there
 // is none. If they are not, it mostly still is fence, or was never used.
 mim_inline bool fence_holds_before(const page_t* page, uintptr_t index, const void* p) {
-  unsigned found = ((const uint8_t*)p)[-1];
+  unsigned found = __atomic_load_n((const uint8_t*)p - 1, __ATOMIC_RELAXED);
   unsigned state = state_get(page, index - 1);
-  if (mim_likely(page->flags & PAGE_WIPE)) return found == (fence_last(page, index - 1) & (0u - (state >> 15)));
+  if (mim_likely(page->kind & KIND_WIPE)) return found == (fence_last(page, index - 1) & (0u - (state >> 15)));
   return found == fence_last(page, index - 1) || !state_is_live((uint16_t)state);
 }
 
-// Sets the fence of a block that the program already uses: leaves the request's bytes alone.
+// Sets the fence of a block that the program already uses: leaves the request's bytes alone. The owner may be looking at
+// the last byte meanwhile (fence_holds_before).
 mim_inline void fence_reset(const page_t* page, uintptr_t index, uint8_t* end, size_t slack) {
-  if (slack > FENCE_SIZE) {
-    fence_set(page, index, end, slack);
-    return;
-  }
   uint8_t* at = end - FENCE_SIZE;
-  fence_bytes_t mask = fence_load((const uint8_t*)&sec_fence_window + slack);
+  fence_bytes_t mask = fence_load((const uint8_t*)&sec_fence_window + (slack < FENCE_SIZE ? slack : FENCE_SIZE));
   fence_bytes_t bytes = (fence_load(at) & ~mask) | (fence_pattern(page, index) & mask);
-  __builtin_memcpy(at, &bytes, sizeof(bytes));
+  __builtin_memcpy(at, &bytes, sizeof(bytes) - 1);
+  __atomic_store_n(end - 1, bytes[FENCE_SIZE - 1], __ATOMIC_RELAXED);
+  if (slack > FENCE_SIZE) fence_set_short(page, index, end - slack, FENCE_SIZE);
 }
 
 #endif

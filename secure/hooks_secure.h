@@ -57,20 +57,20 @@ mim_inline void hook_push(page_t* page, uintptr_t index) {
 
 mim_inline void* hook_hand_out(page_t* page, uintptr_t index, size_t size, family_t family, bool zero) {
   uint16_t* state = &page->hook.entries[index];
-  uint16_t key = (uint16_t)page->hook.key;
+  uint16_t key = page->hook_key;
   uint16_t found = __atomic_load_n(state, __ATOMIC_RELAXED);
   uint8_t* p = page_block(page, index);
   size_t block_size = page->block_size;
-  unsigned flags = page->flags;
+  unsigned kind = page->kind;
   if (mim_likely(found == (STATE_FREE ^ key))) {
-    if ((flags & PAGE_WIPE) && mim_unlikely(!wipe_holds(p, block_size))) return NULL;
+    if ((kind & KIND_WIPE) && mim_unlikely(!wipe_holds(p, block_size))) return NULL;
   } else if (mim_unlikely(found != (STATE_FRESH ^ key))) {
     return NULL;
   }
-  if (zero && !(flags & PAGE_WIPE)) memset(p, 0, block_size);
+  if (zero && !(kind & KIND_WIPE)) memset(p, 0, block_size);
   size_t slack = block_size - size;
   __atomic_store_n(state, (uint16_t)(state_live(family, slack) ^ key), __ATOMIC_RELAXED);
-  if (flags & PAGE_FENCE) {
+  if (kind & KIND_FENCE) {
     if (mim_likely(slack - 1 < FENCE_SIZE)) {
       fence_set_short(page, index, p + block_size - FENCE_SIZE, slack);
     } else if (slack != 0) {
@@ -93,17 +93,17 @@ mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
                                    : (state >> STATE_FAMILY_SHIFT) == ((unsigned)STATE_LIVE >> STATE_FAMILY_SHIFT | family);
   if (mim_unlikely(!fits)) return 0;
   size_t block_size = page->block_size;
-  unsigned flags = page->flags;
-  if (flags & PAGE_FENCE) {
+  unsigned kind = page->kind;
+  if (kind & KIND_FENCE) {
     size_t slack = state & STATE_SLACK_MASK;
     if (mim_likely(slack - 1 < FENCE_SIZE)) {
       if (mim_unlikely(!fence_holds_short(page, place.index, (uint8_t*)p + block_size - FENCE_SIZE, slack))) return 0;
     } else if (slack != 0) {
       if (mim_unlikely(!fence_holds(page, place.index, (uint8_t*)p + block_size, slack))) return 0;
     }
-    if ((flags & PAGE_DENSE) && place.index > 1 && mim_unlikely(!fence_holds_before(page, place.index, p))) return 0;
+    if ((kind & KIND_DENSE) && place.index > 1 && mim_unlikely(!fence_holds_before(page, place.index, p))) return 0;
   }
-  if (flags & PAGE_WIPE) {
+  if (kind & KIND_WIPE) {
     if (mim_unlikely(block_size > WIPE_INLINE)) return 0;
     wipe_bytes(p, block_size);
   }
@@ -158,9 +158,9 @@ mim_inline uint16_t* hook_page_done(page_t* page, bool discard, bool* zero) {
   return sec_page_done(page, discard, zero);
 }
 
-// Read by sec_large_freed. An empty slot without this has key 0.
+// Read by sec_large_freed. A slot without this has no entries.
 mim_inline void hook_large_gone(page_t* slot, uintptr_t block, size_t request) {
-  slot->hook.key = block;
+  slot->hook.entries = (uint16_t*)block;
   slot->hook.fence = request;
 }
 

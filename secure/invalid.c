@@ -10,16 +10,16 @@
 #include "sample.h"
 
 static size_t usable_size(const page_t* page) {
-  return (page->flags & PAGE_LARGE) ? page->large_size : page->block_size;
+  return (page->kind & KIND_LARGE) ? page->large_size : page->block_size;
 }
 
 static size_t request_of(const page_t* page, uint16_t state) {
-  if (page->flags & PAGE_LARGE) return page->large_request;
+  if (page->kind & KIND_LARGE) return page->large_request;
   return page->block_size - (state & STATE_SLACK_MASK);
 }
 
 static void* start_of(const page_t* page, uintptr_t index) {
-  return (void*)(page->origin + index * ((page->flags & PAGE_LARGE) ? (uintptr_t)1 << LARGE_STRIDE_SHIFT : page->stride));
+  return (void*)(page->origin + index * ((page->kind & KIND_LARGE) ? (uintptr_t)1 << LARGE_STRIDE_SHIFT : page->stride));
 }
 
 static sec_severity_t default_severity(void) {
@@ -50,7 +50,7 @@ static mi_fault_t classify(const page_t* page, const void* p, place_t* place, ui
   *state = STATE_NEVER;
   if (page->reciprocal == 0) return MI_FAULT_INVALID_FREE;
   *place = page_place(page, p);
-  bool known = (page->flags & PAGE_LARGE) ? place->index == 1 : true;
+  bool known = (page->kind & KIND_LARGE) ? place->index == 1 : true;
   if (known) *state = state_get(page, place->index);
   if (!place->start || !known) {
     if ((uintptr_t)p % MIN_ALIGN != 0) return MI_FAULT_UNALIGNED_FREE;
@@ -82,17 +82,19 @@ static bool check(page_t* page, const void* p, family_t family, place_t* place, 
 static void take_apart(page_t* page, uintptr_t index, uint8_t* p, uint16_t state) {
   size_t slack = state & STATE_SLACK_MASK;
   size_t block_size = page->block_size;
-  if ((page->flags & PAGE_FENCE) && slack != 0 && mim_unlikely(!fence_holds(page, index, p + block_size, slack))) {
+  if ((page->kind & KIND_FENCE) && slack != 0 && mim_unlikely(!fence_holds(page, index, p + block_size, slack))) {
     sec_fence_broken(page, index, block_size, slack);
   }
-  if (page->flags & PAGE_WIPE) memset(p, 0, block_size);
+  if (!(page->kind & KIND_WIPE)) return;
+  memset(p, 0, block_size - 1);
+  __atomic_store_n(p + block_size - 1, 0, __ATOMIC_RELAXED);  // the owner may be looking at it: look_before
 }
 
 // The byte before a block. Only the owner may look: it alone hands out and takes back the block before. Another thread
 // may be freeing that block meanwhile: it marks it as mailed first, and wipes it then, so while it is, the byte is
 // fence or zero.
 static void look_before(page_t* page, uintptr_t index, const uint8_t* p) {
-  if (!(page->flags & PAGE_DENSE) || index <= 1 || fence_holds_before(page, index, p)) return;
+  if (!(page->kind & KIND_DENSE) || index <= 1 || fence_holds_before(page, index, p)) return;
   uint16_t state = state_get(page, index - 1);
   atomic_thread_fence(memory_order_acquire);
   uint8_t found = __atomic_load_n(p - 1, __ATOMIC_RELAXED);
@@ -108,8 +110,8 @@ uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family) {
   place_t place;
   uint16_t state;
   if (!check(page, p, family, &place, &state)) return 0;
-  if (page->flags & PAGE_SAMPLED) sec_sample_freed(page);
-  if (!(page->flags & PAGE_LARGE)) {
+  if (page->kind & KIND_SAMPLED) sec_sample_freed(page);
+  if (!(page->kind & KIND_LARGE)) {
     look_before(page, place.index, p);
     take_apart(page, place.index, p, state);
   }
@@ -125,8 +127,8 @@ bool sec_take_back_remote(page_t* page, void* p, family_t family) {
     report_block(MI_FAULT_DOUBLE_FREE, page, place.index, STATE_MAILED, p, 0, default_severity());
     return false;
   }
-  if (page->flags & PAGE_SAMPLED) sec_sample_freed(page);
-  if (!(page->flags & PAGE_LARGE)) take_apart(page, place.index, p, state);
+  if (page->kind & KIND_SAMPLED) sec_sample_freed(page);
+  if (!(page->kind & KIND_LARGE)) take_apart(page, place.index, p, state);
   return true;
 }
 
@@ -164,7 +166,7 @@ bool sec_check_live(page_t* page, const void* p, family_t family) {
   if (!check(page, p, family, &place, &state)) return false;
   size_t usable = usable_size(page);
   size_t slack = usable - request_of(page, state);
-  bool fenced = (page->flags & PAGE_FENCE) || ((page->flags & PAGE_LARGE) && (mim_process.hook.mechanisms & SEC_FENCE));
+  bool fenced = (page->kind & KIND_FENCE) || ((page->kind & KIND_LARGE) && (mim_process.hook.mechanisms & SEC_FENCE));
   if (fenced && slack != 0 && mim_unlikely(!fence_holds(page, place.index, (const uint8_t*)p + usable, slack))) {
     sec_fence_broken(page, place.index, usable, slack);
   }
@@ -179,7 +181,7 @@ size_t sec_usable(page_t* page, const void* p) {
 }
 
 bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool zero) {
-  bool large = (page->flags & PAGE_LARGE) != 0;
+  bool large = (page->kind & KIND_LARGE) != 0;
   size_t usable = usable_size(page);
   size_t slack = usable - new_size;
   if (!large && slack > SLACK_MAX) return false;
@@ -189,7 +191,7 @@ bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool ze
   if (new_size > old_size) {
     size_t gained = new_size - old_size;
     memset(bytes + old_size, 0, zero || !large ? gained : min_size(gained, FENCE_SIZE));
-  } else if (page->flags & PAGE_WIPE) {
+  } else if (page->kind & KIND_WIPE) {
     memset(bytes + new_size, 0, old_size - new_size);
   }
   if (large) {
@@ -198,7 +200,7 @@ bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool ze
     family_t family = (family_t)((state_get(page, place.index) >> STATE_FAMILY_SHIFT) & 3);
     state_set(page, place.index, state_live(family, slack));
   }
-  bool fenced = (page->flags & PAGE_FENCE) || (large && (mim_process.hook.mechanisms & SEC_FENCE));
+  bool fenced = (page->kind & KIND_FENCE) || (large && (mim_process.hook.mechanisms & SEC_FENCE));
   if (fenced && slack != 0) fence_reset(page, place.index, bytes + usable, slack);
   return true;
 }
@@ -224,7 +226,7 @@ static void large_look_before(page_t* page) {
 
 void sec_large_out(page_t* page, tld_t* tld, size_t size, family_t family) {
   page->hook.entries = page->own_entry;
-  page->hook.key = sec_random64(&tld->hook);
+  page->hook_key = (uint16_t)sec_random64(&tld->hook);
   page->hook.fence = sec_random64(&tld->hook) | 1;
   state_set(page, 0, STATE_NEVER);
   state_set(page, 1, state_live(family, 0));
@@ -251,8 +253,8 @@ bool sec_large_freed(const void* p, uintptr_t* block, size_t* request) {
   size_t slice = ((uintptr_t)p - mim_process.region) / SLICE_SIZE;  // in memory handed in: beyond the region
   size_t steps = slice < mim_process.region_size / SLICE_SIZE ? min_size(slice, GIB / SLICE_SIZE) : 0;
   for (; slot != NULL && slot->reciprocal == 0; slot--, steps--) {
-    if (slot->hook.key != 0) {
-      *block = slot->hook.key;
+    if (slot->hook.entries != NULL) {
+      *block = (uintptr_t)slot->hook.entries;
       *request = slot->hook.fence;
       return (uintptr_t)p - *block < max_size(*request, 1);
     }

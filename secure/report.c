@@ -123,7 +123,7 @@ static facts_t facts_gather(const sec_report_t* report, sec_severity_t severity)
   if (report->page != NULL && report->page->reciprocal != 0) facts.page = report->page;
   const page_t* page = facts.page;
   if (page == NULL || report->index != 0) facts.block = report->block;
-  bool single = page != NULL && (page->flags & PAGE_LARGE);
+  bool single = page != NULL && (page->kind & KIND_LARGE);
   if (page != NULL && report->index != 0 && page->hook.entries != NULL && (!single || report->index == 1)) {
     facts.has_state = true;
     facts.block_state = state_get(page, report->index);
@@ -241,7 +241,7 @@ static void put_bytes(out_t* out, const facts_t* facts) {
 static void put_page(out_t* out, const page_t* page) {
   if (page == NULL) return;
   out_put(out, "    page:      %p, %zu bytes, ", (void*)mim_page_start(page), (size_t)page->slices << SLICE_SHIFT);
-  if (page->flags & PAGE_LARGE) {
+  if (page->kind & KIND_LARGE) {
     out_put(out, "one large block\n");
   } else {
     out_put(out, "bin %u, %u blocks\n", (unsigned)page->bin, (unsigned)page->reserved);

@@ -126,7 +126,7 @@ void* sec_sample(heap_t* heap, size_t size, size_t align, family_t family, bool 
   sample->entries[0] = page->hook.entries[0];
   sample->entries[1] = page->hook.entries[1];
   page->hook.entries = sample->entries;
-  page->flags |= PAGE_SAMPLED;
+  page->kind |= KIND_SAMPLED;
   sample->allocated = keep_trace(sample->alloc_frames);
   atomic_fetch_add_explicit(&samples.live, 1, memory_order_relaxed);
   return p;
@@ -139,7 +139,7 @@ void sec_sample_freed(page_t* page) {
 
 // Owned by nobody who could free into it: a second free is found by its state.
 page_t* sec_sample_hold(page_t* page) {
-  bool sampled = (page->flags & PAGE_SAMPLED) != 0;
+  bool sampled = (page->kind & KIND_SAMPLED) != 0;
   if (!sampled && !(mim_process.hook.mechanisms & SEC_LARGE_SEAL)) return page;
   size_t room = min_size(HELD_BYTES, mim_process.region_size / 256) / SLICE_SIZE;  // in slices
   if (!sampled && page->slices > room / 4) return page;
@@ -182,7 +182,7 @@ void sec_sample_fork_child(void) {
 // ---- reports --------------------------------------------------------------------------------------------------------
 
 void sec_sample_describe(sec_report_t* report) {
-  if (report->page == NULL || !(report->page->flags & PAGE_SAMPLED)) return;
+  if (report->page == NULL || !(report->page->kind & KIND_SAMPLED)) return;
   const sec_sample_t* sample = sample_of(report->page);
   report->allocated = &sample->allocated;
   if (sample->freed.count > 0) report->freed = &sample->freed;

@@ -38,8 +38,7 @@ typedef enum sec_severity_e {
 
 // Per page: where its states are, and its secrets (entry.h, fence.h).
 typedef struct hook_page_s {
-  uint16_t* entries;   // state of block i; the magazine lies right below
-  uint64_t key;        // encrypts the magazine and the states
+  uint16_t* entries;   // state of block i; the magazine lies right below. page->hook_key encrypts both
   uint64_t fence;      // key of the fence bytes
 } hook_page_t;
 

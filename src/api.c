@@ -134,7 +134,7 @@ void mi_free_small(void* p) {
 }
 
 void mi_cfree(void* p) {
-  if (mim_page_of(p) != NULL) mim_release(p, FAMILY_ANY);
+  if (mim_page_find(p) != NULL) mim_release(p, FAMILY_ANY);
 }
 
 void mi_free_size(void* p, size_t size) {
@@ -337,7 +337,7 @@ bool mi_is_redirected(void) {
   void* (*volatile allocate)(size_t) = malloc;
   void (*volatile release)(void*) = free;
   void* p = allocate(1);
-  bool ours = p != NULL && mim_page_of(p) != NULL;
+  bool ours = p != NULL && mim_page_find(p) != NULL;
   release(p);
   return ours;
 }

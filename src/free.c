@@ -11,8 +11,7 @@ static void free_owned(page_t* page, void* p, family_t family) {
 }
 
 static void free_remote(tld_t* me, page_t* page, tld_t* owner, void* p, family_t family) {
-  heap_t* heap = mim_page_heap(page);
-  bool at_once = heap == NULL || heap->keeps_full;  // mi_heap_destroy must find it in the inbox
+  bool at_once = __atomic_load_n(&page->urgent, __ATOMIC_RELAXED);  // mi_heap_destroy must find it in the inbox
   size_t bytes = page->block_size;
   if (!hook_take_back_remote(page, p, family)) return;
   mim_mail_send(me, owner, p, bytes, at_once);

@@ -83,7 +83,7 @@ void mim_heap_queue_remove(heap_t* heap, page_t* page) {
     queue_remove(queue, page);
     if (first) direct_update(heap, page->bin);
   }
-  page->flags &= (uint16_t)~(PAGE_QUEUED | PAGE_IN_FULL | PAGE_RETIRED);
+  page->flags &= (uint8_t)~(PAGE_QUEUED | PAGE_IN_FULL | PAGE_RETIRED);
 }
 
 // ---- full pages -----------------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ void mim_heap_page_unfull(page_t* page) {
   heap_t* heap = page->heap;
   mim_heap_queue_remove(heap, page);
   atomic_store_explicit(&page->owner, heap->tld, memory_order_release);
-  if (!(page->flags & PAGE_LARGE)) mim_heap_queue_push(heap, page, false);
+  if (!(page->kind & KIND_LARGE)) mim_heap_queue_push(heap, page, false);
 }
 
 // ---- adopting and abandoning ----------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ static void abandoned_unlist(page_t* page) {
   lock_acquire(&mim_abandoned_lock);
   subproc_t* subproc = subprocs[page->retire_age];
   queue_remove(&subproc->bins[page->bin], page);
-  page->flags &= (uint16_t)~PAGE_LISTED;
+  page->flags &= (uint8_t)~PAGE_LISTED;
   atomic_fetch_sub_explicit(&subproc->count, 1, memory_order_relaxed);
   lock_release(&mim_abandoned_lock);
 }
@@ -128,7 +128,7 @@ bool mim_heap_adopt(heap_t* heap, page_t* page) {
   mim_page_set_heap(page, heap);
   heap->page_count++;
   mim_count(&heap->tld->stats.adopted, 1);
-  if (!(page->flags & PAGE_LARGE)) {
+  if (!(page->kind & KIND_LARGE)) {
     assert_walk(mim_page_is_valid(page));
     mim_heap_queue_push(heap, page, false);
   }
@@ -147,7 +147,7 @@ page_t* mim_heap_reclaim(heap_t* heap, size_t bin) {
       continue;  // a thread that frees into it was faster; it waits for the lock to take it off the list
     }
     queue_remove(&subproc->bins[bin], page);
-    page->flags &= (uint16_t)~PAGE_LISTED;
+    page->flags &= (uint8_t)~PAGE_LISTED;
     atomic_fetch_sub_explicit(&subproc->count, 1, memory_order_relaxed);
     found = page;
     break;
@@ -171,7 +171,7 @@ static void page_abandon(heap_t* heap, page_t* page) {
     return;
   }
   mim_count(&heap->tld->stats.abandoned.total, 1);
-  if (page->used < page->reserved && page->bin < BIN_ODD && !(page->flags & PAGE_LARGE)) {
+  if (page->used < page->reserved && page->bin < BIN_ODD && !(page->kind & KIND_LARGE)) {
     lock_acquire(&mim_abandoned_lock);
     subproc_t* subproc = subprocs[heap->tld->subproc];
     page->flags |= PAGE_LISTED;
@@ -278,7 +278,7 @@ void mim_heap_retire_tick(heap_t* heap, bool force) {
     page_t* page = heap->bins[bin].first;
     if (page == NULL || !(page->flags & PAGE_RETIRED)) continue;
     if (page->used > 0) {
-      page->flags &= (uint16_t)~PAGE_RETIRED;
+      page->flags &= (uint8_t)~PAGE_RETIRED;
     } else if (force || --page->retire_age == 0) {
       mim_heap_queue_remove(heap, page);
       mim_count(&heap->tld->stats.retired, 1);

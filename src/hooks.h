@@ -13,7 +13,7 @@
 #include "../secure/secure_types.h"
 #else
 typedef struct hook_page_s {
-  uint64_t unused[3];
+  uint64_t unused[2];
 } hook_page_t;
 typedef struct hook_segment_s {
   uint64_t unused;
@@ -182,7 +182,7 @@ mim_inline bool hook_collect(page_t* page, tld_t* tld) {
   if (page->local_free == 0) return false;
   page->free = page->local_free;
   page->local_free = 0;
-  page->flags &= (uint16_t)~PAGE_ZERO;
+  page->flags &= (uint8_t)~PAGE_ZERO;
   return true;
 }
 
@@ -215,7 +215,7 @@ mim_inline void hook_large_gone(page_t* slot, uintptr_t block, size_t request) {
 // address that is not a live block (reported by the secure build).
 mim_inline size_t hook_usable(page_t* page, const void* p) {
   (void)p;
-  return (page->flags & PAGE_LARGE) ? page->large_size : page->block_size;
+  return (page->kind & KIND_LARGE) ? page->large_size : page->block_size;
 }
 
 // Checks a live block without freeing it (realloc, usable_size). False: leave it alone.

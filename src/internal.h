@@ -30,6 +30,7 @@ typedef struct tls_s {
 extern __thread tls_t mim_tls __attribute__((tls_model("initial-exec")));
 extern heap_t mim_heap_empty;
 extern tld_t mim_tld_empty;
+extern tld_t mim_tld_nobody;  // "owns" the slots of pages that were given back
 extern page_t mim_page_empty_slot;
 
 // The heap of the calling thread, made when it has none yet. NULL when out of memory.
@@ -299,9 +300,34 @@ mim_inline tld_t* mim_page_owner(const page_t* page) {
   return (tld_t*)(owner & ~OWNER_FULL);
 }
 
+// What walks over all slots read of pages that are others' is written and read by these.
+mim_inline void mim_slot_set_back(page_t* slot, size_t back) {
+  __atomic_store_n(&slot->back, back, __ATOMIC_RELAXED);
+}
+
+// Makes addresses in the page valid, or invalid (0). The owner is set before.
+mim_inline void mim_page_set_reciprocal(page_t* page, uint64_t reciprocal) {
+  __atomic_store_n(&page->reciprocal, reciprocal, __ATOMIC_RELEASE);
+}
+
+// Is the slot that of a page, and not of one of its other slices, or of none? The answer may be out of date at once, but
+// whoever then replaces the owner NULL by himself has a page.
+mim_inline bool mim_page_look(const page_t* slot) {
+  return __atomic_load_n(&slot->reciprocal, __ATOMIC_ACQUIRE) != 0 && __atomic_load_n(&slot->back, __ATOMIC_RELAXED) == 0;
+}
+
+// The slot of the page that any address lies in now, also one that the caller has no block at; NULL when it is outside.
+mim_inline page_t* mim_page_seek(const void* p) {
+  size_t offset = (uintptr_t)p - mim_process.region;
+  if (offset >= mim_process.region_size) return mim_page_of_extra(p);
+  page_t* slot = &mim_process.slots[offset >> SLICE_SHIFT];
+  return (page_t*)((uint8_t*)slot - __atomic_load_n(&slot->back, __ATOMIC_RELAXED));
+}
+
 // The heap of a page is the owner's to change, and anyone's to look at.
 mim_inline void mim_page_set_heap(page_t* page, heap_t* heap) {
   __atomic_store_n(&page->heap, heap, __ATOMIC_RELAXED);
+  __atomic_store_n(&page->urgent, heap != NULL && heap->keeps_full, __ATOMIC_RELAXED);
 }
 
 mim_inline heap_t* mim_page_heap(const page_t* page) {

@@ -23,7 +23,7 @@ static struct {
   uint8_t* segments;
   uint8_t* heap;
   size_t heap_size, heap_open, heap_used;
-  size_t committed;
+  _Atomic(size_t) committed;
   free_item_t* free[META_CLASSES];
 } meta;
 
@@ -51,7 +51,7 @@ bool mim_meta_reserve(size_t region_size) {
 static bool commit(uint8_t* start, size_t size) {
   if (!mim_os_open(start, size)) return false;
   mim_os_name(start, size, "mimalloc: metadata");
-  meta.committed += size;
+  atomic_fetch_add_explicit(&meta.committed, size, memory_order_relaxed);
   return true;
 }
 
@@ -104,5 +104,5 @@ void mim_meta_free(void* p, size_t size) {
 }
 
 size_t mim_meta_committed(void) {
-  return meta.committed;
+  return atomic_load_explicit(&meta.committed, memory_order_relaxed);
 }

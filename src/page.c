@@ -14,11 +14,12 @@ static size_t page_bytes(const page_t* page) {
 static page_t* page_claim(heap_t* heap, const span_t* span, size_t bin) {
   page_t* page = &mim_process.slots[span->slice];
   for (size_t i = 1; i < span->slices; i++) {
-    page[i].back = i << SLOT_SHIFT;
+    mim_slot_set_back(&page[i], i << SLOT_SHIFT);
   }
   page->slices = (uint32_t)span->slices;
   page->bin = (uint8_t)bin;
   mim_page_set_heap(page, heap);
+  page->kind = 0;
   page->flags = span->zero ? PAGE_ZERO : 0;
   page->free = page->local_free = 0;
   page->used = 0;
@@ -49,8 +50,8 @@ static page_t* page_make(heap_t* heap, size_t bin, const bin_t* shape, size_t fi
   page_t* page = page_claim(heap, &span, bin);
   page->stride = shape->stride;
   page->block_size = shape->block_size;
-  page->reciprocal = UINT64_MAX / shape->stride + 1;
   page->origin = (uintptr_t)span.start + first_offset - shape->stride;
+  mim_page_set_reciprocal(page, UINT64_MAX / shape->stride + 1);
   page->capacity = 0;
   page->reserved = (uint32_t)((usable - first_offset) / shape->stride);
   hook_page_init(page, heap->tld, side, span.fresh);
@@ -108,11 +109,11 @@ void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offse
   page_t* page = page_claim(heap, &span, BIN_LARGE);
   uintptr_t p = large_place((uintptr_t)span.start, used, size, max_size(align, MIN_ALIGN), offset, flush);
   uintptr_t end = HOOK_LARGE_FLUSH ? (uintptr_t)span.start + used : (uintptr_t)span.start + slices * SLICE_SIZE;
-  page->flags |= PAGE_LARGE;
+  page->kind |= KIND_LARGE;
   page->stride = 0;
   page->block_size = 0;
-  page->reciprocal = LARGE_RECIPROCAL;
   page->origin = p - ((uintptr_t)1 << LARGE_STRIDE_SHIFT);
+  mim_page_set_reciprocal(page, LARGE_RECIPROCAL);
   page->large_request = size;
   page->large_size = end - p;
   page->used = 1;
@@ -127,10 +128,19 @@ void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offse
 
 // ---- giving back ----------------------------------------------------------------------------------------------------
 
+// The slot is of no page any more. Its owner stays one whom no walk over the slots can replace.
+static void slot_clear(page_t* page) {
+  atomic_store_explicit(&page->owner, &mim_tld_nobody, memory_order_relaxed);
+  mim_page_set_reciprocal(page, 0);
+  mim_page_set_heap(page, NULL);
+  page->origin = 0;
+  memset((uint8_t*)page + offsetof(page_t, stride), 0, offsetof(page_t, heap) - offsetof(page_t, stride));
+}
+
 void mim_page_release(page_t* page, bool discard) {
   assert_int(discard || page->used == 0);
   bool zero = false;
-  bool large = (page->flags & PAGE_LARGE) != 0;
+  bool large = (page->kind & KIND_LARGE) != 0;
   size_t side_bytes = large ? 0 : hook_side_bytes(page_bytes(page), page->stride);
   span_kind_t kind = page->flags & PAGE_SEALED ? SPAN_SEALED : large ? SPAN_LARGE : page->stride > page->block_size ? SPAN_GUARDED : SPAN_BLOCKS;
   uint16_t* side = hook_page_done(page, discard, &zero);
@@ -145,10 +155,8 @@ void mim_page_release(page_t* page, bool discard) {
   mim_stat_add(&stats->page_bins[page->bin], -1);
   if (large) mim_stat_add(&stats->large, -(int64_t)page->large_size);
   if (discard && page->used > 0) mim_stat_blocks(page, -(int64_t)page->used, 0);
-  for (size_t i = 1; i < slices; i++) page[i].back = 0;
-  // An all-zero slot has reciprocal 0, in which no address is valid.
-  atomic_store_explicit(&page->owner, NULL, memory_order_relaxed);
-  memset((uint8_t*)page + offsetof(page_t, origin), 0, sizeof(page_t) - offsetof(page_t, origin));
+  for (size_t i = 1; i < slices; i++) mim_slot_set_back(&page[i], 0);
+  slot_clear(page);
   if (large) hook_large_gone(page, block, request);
   if (side != NULL) mim_meta_free(side, side_bytes);
   mim_region_free((size_t)(page - mim_process.slots), slices, zero, kind);
@@ -156,7 +164,7 @@ void mim_page_release(page_t* page, bool discard) {
 
 void mim_page_empty(page_t* page) {
   heap_t* heap = page->heap;
-  if ((page->flags & (PAGE_LARGE | PAGE_QUEUED)) == PAGE_QUEUED) {
+  if (!(page->kind & KIND_LARGE) && (page->flags & PAGE_QUEUED)) {
     page_queue_t* queue = &heap->bins[page->bin];
     if (queue->first == page && queue->last == page) {  // the last of its bin: likely to be needed again
       page->flags |= PAGE_RETIRED;
@@ -168,7 +176,7 @@ void mim_page_empty(page_t* page) {
   }
   if (page->flags & (PAGE_QUEUED | PAGE_IN_FULL)) mim_heap_queue_remove(heap, page);
   mim_count(&heap->tld->stats.retired, 1);
-  if (page->flags & PAGE_LARGE) {
+  if (page->kind & KIND_LARGE) {
     page_t* given_up = hook_hold(page);
     if (given_up != page) {
       heap->page_count--;
@@ -184,7 +192,7 @@ void mim_page_empty(page_t* page) {
 // ---- checks and walks -----------------------------------------------------------------------------------------------
 
 bool mim_page_is_valid(const page_t* page) {
-  if (page->flags & PAGE_LARGE) return page->used <= 1;
+  if (page->kind & KIND_LARGE) return page->used <= 1;
   if (page->capacity > page->reserved || page->used > page->capacity || page->stride == 0) return false;
   uint64_t free_map[(4096 + 64) / 64] = {0};
   return hook_block_states((page_t*)page, free_map);

@@ -2,13 +2,13 @@
 #include "fastpath.h"
 
 static size_t room_of(const page_t* page) {
-  return (page->flags & PAGE_LARGE) ? page->large_size : page->block_size;
+  return (page->kind & KIND_LARGE) ? page->large_size : page->block_size;
 }
 
 // Does a block of the page have room for `size` bytes? Not for 0, which need an address that faults.
 static bool fits(const page_t* page, size_t size) {
   size_t slack = HOOK_MIN_SLACK;
-  if ((page->flags & PAGE_LARGE) || page->stride > page->block_size) slack = 0;  // a guard lies behind
+  if ((page->kind & KIND_LARGE) || page->stride > page->block_size) slack = 0;  // a guard lies behind
   return size > 0 && size <= MAX_REQUEST && size + slack <= room_of(page);
 }
 

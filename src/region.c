@@ -345,8 +345,8 @@ page_t* mim_page_of_extra(const void* p) {
     size_t offset = (uintptr_t)p - (uintptr_t)segment_at(index)->start;
     if (offset >= SEGMENT_SIZE) continue;
     page_t* slot = &mim_process.slots[index * SEGMENT_SLICES + offset / SLICE_SIZE];
-    page_t* page = (page_t*)((uint8_t*)slot - slot->back);
-    if (page->reciprocal != 0) return page;
+    page_t* page = (page_t*)((uint8_t*)slot - __atomic_load_n(&slot->back, __ATOMIC_RELAXED));
+    if (mim_page_look(page)) return page;
   }
   return NULL;
 }

@@ -187,7 +187,7 @@ __attribute__((no_sanitize("thread"))) void mim_stats_usage(usage_t* usage) {
   for (size_t i = mim_region_slice_next(SIZE_MAX); i < mim_region_slices(); i = mim_region_slice_next(i)) {
     const page_t* page = &mim_process.slots[i];
     if (page->reciprocal == 0 || __atomic_load_n((const size_t*)&page->back, __ATOMIC_RELAXED) != 0) continue;
-    bool large = (page->flags & PAGE_LARGE) != 0;
+    bool large = (page->kind & KIND_LARGE) != 0;
     usage_bin_t* bin = &usage->bins[large ? BIN_LARGE : min_size(page->bin, BIN_COUNT - 1)];
     size_t used = page->used;
     bin->pages++;
@@ -505,7 +505,7 @@ static bool heap_add(const mi_heap_t* heap, const mi_heap_area_t* area, void* bl
   (void)block;
   (void)block_size;
   mi_stats_t* stats = arg;
-  const page_t* page = mim_page_of(area->blocks);
+  const page_t* page = mim_page_find(area->blocks);
   if (page == NULL) return true;
   size_t bin = page->bin;
   mi_stat_count_t blocks = count_of(area->used, area->used, area->used);

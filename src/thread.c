@@ -17,6 +17,7 @@
 // the tld owns nothing.
 page_t mim_page_empty_slot;
 tld_t mim_tld_empty = {.inbox = INBOX_CLOSED};
+tld_t mim_tld_nobody = {.inbox = INBOX_CLOSED, .lost = true};
 #define EMPTY_8 &mim_page_empty_slot, &mim_page_empty_slot, &mim_page_empty_slot, &mim_page_empty_slot, \
                 &mim_page_empty_slot, &mim_page_empty_slot, &mim_page_empty_slot, &mim_page_empty_slot
 _Static_assert(DIRECT_COUNT == 66, "the empty heap's table below is written out");

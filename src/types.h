@@ -64,37 +64,49 @@ typedef enum family_e {
   FAMILY_ANY = 3,        // only for frees: mi_free accepts each family
 } family_t;
 
-// Page flags; written by the owner.
+// What a page is: final while it has blocks, so that other threads may read it.
 enum {
-  PAGE_LARGE = 1,      // one block, recorded in large_request/large_size
+  KIND_LARGE = 1,      // one block, recorded in large_request/large_size
+};                     // 16 and above are the secure layer's
+
+// How a page is: the owner's alone.
+enum {
   PAGE_LISTED = 2,     // in the list of abandoned pages (under its lock)
   PAGE_ZERO = 4,       // every block on `free` reads as zero (but, in the plain build, its link)
   PAGE_IN_FULL = 8,    // in its heap's list of full pages; its owner is then tagged OWNER_FULL
   PAGE_RETIRED = 16,   // empty, kept for a while because it is the last of its bin
   PAGE_QUEUED = 32,    // in the queue of its bin
   PAGE_SEALED = 64,    // a freed large block that is kept, inaccessible
-};                     // 256 and above are the secure layer's
+};
 
 // Tag in page->owner: owned, but in the list of full pages, so that frees take the slow path and move it back.
 #define OWNER_FULL ((uintptr_t)1)
 
 // Metadata of a page, in the slot of its first slice. A slot is two cache lines, split by who writes:
 //   line 0  read by every thread that frees into the page; written when the page is made, adopted or dropped
-//   line 1  read and written by the owning thread alone (or under the CAS that takes ownership)
-// The slots of the other slices of a page hold only `back`. A slot of no page is all zero: reciprocal 0 makes every
-// address in it invalid.
+//   line 1  read and written by the owning thread alone (or under the CAS that takes ownership); of a large page, the
+//           sizes are for whoever uses the block
+// The slots of the other slices of a page hold only `back`. In a slot of no page the rest is zero, and reciprocal 0 makes
+// every address in it invalid; the owner is one whom no thread can replace, unless the slot was never used.
+//
+// Threads that have a block of the page read these fields freely: whoever gave them the block did so after they were
+// written. Walks over all slots have no block: they begin with mim_page_look, and take a page over before they read more.
 struct page_s {
   size_t back;               // bytes from this slot back to the slot of the page; 0 in the first
   _Atomic(tld_t*) owner;     // the thread that may touch line 1; NULL: nobody, whoever frees into it may take it
   uintptr_t origin;          // address of index 0, which is never handed out: one stride below the first block
   uint64_t reciprocal;       // ceil(2^64 / stride): index = high half of (p - origin) * reciprocal
-  uint32_t stride;           // bytes from block to block (PAGE_LARGE: 0)
+  uint32_t stride;           // bytes from block to block (KIND_LARGE: 0)
   uint32_t block_size;       // bytes of a block that may be used (stride less the guard of guarded blocks)
-  hook_page_t hook;          // the secure layer's part (24 bytes)
+  hook_page_t hook;          // the secure layer's part (16 bytes)
+  uint16_t hook_key;         // and its key of the states
+  uint16_t own_entry[2];     // KIND_LARGE: its side array
+  uint8_t kind;              // KIND_...
+  bool urgent;               // blocks freed by others are not to wait in the mail: of a heap that may be destroyed
 
   union {
     uintptr_t free;          // blocks to hand out. Plain: address of the first; secure: its index. 0: none
-    size_t large_request;    // PAGE_LARGE: bytes asked for
+    size_t large_request;    // KIND_LARGE: bytes asked for
   };
   uintptr_t local_free;      // blocks freed by the owner, not yet back on `free`
   union {
@@ -102,17 +114,16 @@ struct page_s {
       uint32_t capacity;     // blocks 1..capacity have been put on a list at least once
       uint32_t reserved;     // blocks that fit
     };
-    size_t large_size;       // PAGE_LARGE: usable bytes
+    size_t large_size;       // KIND_LARGE: usable bytes
   };
   page_t* next;              // in the queue of its bin, the full list, or the list of abandoned pages
   page_t* prev;
-  heap_t* heap;              // the heap it belongs to; stays when the page has no owner
   uint32_t used;             // blocks handed out (those in the mail included)
   uint32_t slices;           // slices of the page
   uint8_t bin;
   uint8_t retire_age;        // PAGE_RETIRED: ticks left before it is given back; PAGE_LISTED: subprocess of the list
-  uint16_t flags;
-  uint16_t own_entry[2];     // PAGE_LARGE: its side array
+  uint8_t flags;             // PAGE_...
+  heap_t* heap;              // the heap it belongs to; stays when the page has no owner
 };
 
 _Static_assert(sizeof(page_t) == 2 * CACHE_LINE, "a slot is two cache lines; page lookup shifts by 7");

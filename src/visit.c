@@ -6,13 +6,8 @@
 
 #define MAP_WORDS ((SLICE_SIZE / MIN_ALIGN + 63) / 64 + 1)
 
-// Slots of the other slices of a page are no pages.
-static bool is_page(const page_t* page) {
-  return page->back == 0 && page->reciprocal != 0;
-}
-
 static bool is_large(const page_t* page) {
-  return (page->flags & PAGE_LARGE) != 0;
+  return (page->kind & KIND_LARGE) != 0;
 }
 
 static uint8_t* block_at(const page_t* page, size_t index) {
@@ -57,10 +52,11 @@ bool mi_heap_visit_blocks(const mi_heap_t* heap, bool blocks, mi_block_visit_fun
   bool more = true;
   for (size_t i = mim_region_slice_next(SIZE_MAX); more && i < mim_region_slices(); i = mim_region_slice_next(i)) {
     page_t* page = &mim_process.slots[i];
-    if (!is_page(page) || mim_page_heap(page) != heap) continue;
+    if (!mim_page_look(page) || mim_page_heap(page) != heap) continue;
     tld_t* nobody = NULL;
     bool borrowed = atomic_compare_exchange_strong(&page->owner, &nobody, heap->tld);
-    if (borrowed || mim_page_owner(page) == heap->tld) {
+    // Look again: it may have been another heap's meanwhile.
+    if ((borrowed || mim_page_owner(page) == heap->tld) && mim_page_heap(page) == heap) {
       more = visit_page(page, heap, blocks, visitor, arg);
     }
     if (borrowed) atomic_store_explicit(&page->owner, NULL, memory_order_release);
@@ -77,7 +73,7 @@ bool mi_abandoned_visit_blocks(mi_subproc_id_t subproc, int heap_tag, bool block
   for (size_t i = mim_region_slice_next(SIZE_MAX); more && i < mim_region_slices(); i = mim_region_slice_next(i)) {
     page_t* page = &mim_process.slots[i];
     tld_t* nobody = NULL;
-    if (!is_page(page) || mim_page_owner(page) != NULL) continue;
+    if (!mim_page_look(page) || mim_page_owner(page) != NULL) continue;
     if (!atomic_compare_exchange_strong(&page->owner, &nobody, heap->tld)) continue;
     if ((page->flags & PAGE_LISTED) && mim_heap_subproc(page) == subproc) {
       more = visit_page(page, heap, blocks, visitor, arg);
@@ -91,8 +87,8 @@ bool mi_abandoned_visit_blocks(mi_subproc_id_t subproc, int heap_tag, bool block
 
 // The page of an address, if it is one of this heap and the address lies among its blocks.
 static page_t* page_in_heap(const heap_t* heap, const void* p) {
-  page_t* page = mim_page_find(p);
-  if (heap == NULL || page == NULL || !is_page(page) || mim_page_heap(page) != heap) return NULL;
+  page_t* page = mim_page_seek(p);
+  if (heap == NULL || page == NULL || !mim_page_look(page) || mim_page_heap(page) != heap) return NULL;
   return (uintptr_t)p >= (uintptr_t)block_at(page, 1) ? page : NULL;
 }
 
@@ -126,13 +122,13 @@ bool mi_heap_contains(const mi_heap_t* heap, const void* p) {
 }
 
 mi_heap_t* mi_heap_of(const void* p) {
-  page_t* page = mim_page_find(p);
-  return page == NULL || !is_page(page) ? NULL : mim_page_heap(page);
+  page_t* page = mim_page_seek(p);
+  return page == NULL || !mim_page_look(page) ? NULL : mim_page_heap(page);
 }
 
 bool mi_is_in_heap_region(const void* p) {
-  page_t* page = mim_page_find(p);
-  return page != NULL && is_page(page);
+  page_t* page = mim_page_seek(p);
+  return page != NULL && mim_page_look(page);
 }
 
 bool mi_any_heap_contains(const void* p) {

@@ -31,7 +31,7 @@ static mim_cold void* nothrow_failed(const char* name, size_t size, size_t align
   if (next.symbol == NULL) return mim_new_retry(NULL, size, align == 0 ? MIN_ALIGN : align, family, true);
   static const char nothrow_object = 0;  // a std::nothrow_t has no contents
   void* p = align == 0 ? next.plain(size, &nothrow_object) : next.aligned(size, align, &nothrow_object);
-  return mim_page_of(p) != NULL ? p : NULL;  // if it was another allocator's form, its block is not for our delete
+  return mim_page_find(p) != NULL ? p : NULL;  // if it was another allocator's form, its block is not for our delete
 }
 
 // ---- new ------------------------------------------------------------------------------------------------------------

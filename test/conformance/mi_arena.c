@@ -151,6 +151,32 @@ static void test_mi_manage_os_memory(void) {
   CHECK(!mi_manage_os_memory(map_aligned(size), 4096, true, false, true, -1));
 }
 
+static bool count_used(const mi_heap_t* heap, const mi_heap_area_t* area, void* block, size_t block_size, void* arg) {
+  (void)heap;
+  (void)block_size;
+  if (block == NULL) *(size_t*)arg += area->used;
+  return true;
+}
+
+// Every way of freeing frees a block in memory handed in.
+static void check_frees_in(mi_arena_id_t id) {
+  static release_t* const frees[] = {mi_free, mi_cfree, mi_free_small};
+  mi_heap_t* heap = mi_heap_new_in_arena(id);
+  void* blocks[COUNT_OF(frees) + 1];
+  for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+    blocks[i] = mi_heap_malloc(heap, 100);
+    CHECK(blocks[i] != NULL && mi_arena_contains(id, blocks[i]));
+  }
+  for (size_t i = 0; i < COUNT_OF(frees); i++) {
+    frees[i](blocks[i]);
+    size_t used = 0;
+    CHECK(mi_heap_visit_blocks(heap, false, count_used, &used));
+    context("free number %zu: %zu blocks left", i, used);
+    CHECK(used == COUNT_OF(frees) - i);
+  }
+  mi_heap_destroy(heap);
+}
+
 static void test_mi_manage_os_memory_ex(void) {
   size_t size = 2 * mi_arena_min_size() + 32 * MIB;
   char* mine = map_aligned(size);
@@ -168,6 +194,7 @@ static void test_mi_manage_os_memory_ex(void) {
     CHECK(p != NULL && all_zero(p, *each) && mi_arena_contains(id, p));
   }
   mi_heap_destroy(heap);
+  check_frees_in(id);
   check_heap_in(id);
 }
 
