@@ -39,7 +39,7 @@ static void put_segment(int fd, size_t index) {
 }
 
 __attribute__((no_sanitize("thread"))) static void put_page(int fd, const page_t* page) {
-  bool large = (page->flags & PAGE_LARGE) != 0;
+  bool large = (page->kind & KIND_LARGE) != 0;
   const char* state = page->flags & PAGE_SEALED ? "sealed" : large ? "large" : "blocks";
   tld_t* owner = mim_page_owner(page);
   char line[LINE_MAX];
@@ -50,11 +50,6 @@ __attribute__((no_sanitize("thread"))) static void put_page(int fd, const page_t
                         large ? page->large_size : (size_t)page->block_size, page->stride, page->used,
                         large ? 1 : page->capacity, large ? 1 : page->reserved, owner == NULL ? 0 : owner->thread_id);
   put_line(fd, line, used);
-}
-
-// Slots of the other slices of a page are no pages.
-__attribute__((no_sanitize("thread"))) static bool is_page(const page_t* page) {
-  return page->back == 0 && page->reciprocal != 0;
 }
 
 static void write_map(int fd) {
@@ -69,7 +64,7 @@ static void write_map(int fd) {
       last = i / SEGMENT_SLICES;
       put_segment(fd, last);
     }
-    if (is_page(&mim_process.slots[i])) put_page(fd, &mim_process.slots[i]);
+    if (mim_page_look(&mim_process.slots[i])) put_page(fd, &mim_process.slots[i]);
   }
   put_line(fd, "end\n", 4);
 }

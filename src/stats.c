@@ -186,7 +186,7 @@ __attribute__((no_sanitize("thread"))) void mim_stats_usage(usage_t* usage) {
   if (!mim_process_init()) return;
   for (size_t i = mim_region_slice_next(SIZE_MAX); i < mim_region_slices(); i = mim_region_slice_next(i)) {
     const page_t* page = &mim_process.slots[i];
-    if (page->reciprocal == 0 || __atomic_load_n((const size_t*)&page->back, __ATOMIC_RELAXED) != 0) continue;
+    if (!mim_page_look(page)) continue;
     bool large = (page->kind & KIND_LARGE) != 0;
     usage_bin_t* bin = &usage->bins[large ? BIN_LARGE : min_size(page->bin, BIN_COUNT - 1)];
     size_t used = page->used;

@@ -37,7 +37,7 @@ static bool find_victims(void) {
     size_t size = sizes[found % (sizeof(sizes) / sizeof(sizes[0]))];
     uint8_t* block = mi_malloc(size);
     page_t* page = mim_page_of(block);
-    bool fits = !(page->flags & PAGE_LARGE) && (page->flags & PAGE_FENCE) && (page->flags & PAGE_WIPE) &&
+    bool fits = !(page->kind & KIND_LARGE) && (page->kind & KIND_FENCE) && (page->kind & KIND_WIPE) &&
                 (uintptr_t)block - page->origin > FAR_IN + page->stride;
     if (fits && chance_below(100) < 3) victims[found++] = (victim_t){page, page_place(page, block).index, block};
   }
@@ -184,13 +184,13 @@ static void live_state(const char* what, size_t trials, size_t slack, int which,
   for (size_t i = 0; i < trials; i++) {
     victim_t* v = any_victim();
     uint16_t* entry = &v->page->hook.entries[v->index];
-    uint16_t key = (uint16_t)v->page->hook.key, before = *entry;
+    uint16_t key = v->page->hook_key, before = *entry;
     memset(v->block, 0, v->page->block_size);
     fence_reset(v->page, v->index, end_of(v), slack);
     *entry = corrupt((uint16_t)(state_live(FAMILY_C, slack) ^ key), which);
-    v->page->flags &= (uint16_t)~PAGE_DENSE;  // what lies before belongs to other trials
+    v->page->kind &= (uint8_t)~KIND_DENSE;  // what lies before belongs to other trials
     misses += hook_take_back(v->page, v->block, FAMILY_C) != 0;
-    v->page->flags |= PAGE_DENSE;
+    v->page->kind |= KIND_DENSE;
     *entry = before;
   }
   print_line(what, (double)trials, (double)misses, odds);
@@ -204,7 +204,7 @@ static void free_state(const char* what, size_t trials, int which, double odds) 
     uint16_t* entry = &v->page->hook.entries[v->index];
     uint16_t before = *entry;
     memset(v->block, 0, v->page->block_size);
-    *entry = corrupt((uint16_t)(STATE_FREE ^ (uint16_t)v->page->hook.key), which);
+    *entry = corrupt((uint16_t)(STATE_FREE ^ v->page->hook_key), which);
     misses += hook_hand_out(v->page, v->index, v->page->block_size - 1, FAMILY_C, false) != NULL;
     *entry = before;
   }
@@ -215,7 +215,7 @@ static void free_state(const char* what, size_t trials, int which, double odds) 
 static void magazine_entry(const char* what, size_t trials) {
   mi_heap_t* heap = mi_heap_new();
   void* p = mi_heap_malloc(heap, 16);
-  while (mim_page_of(p)->flags & PAGE_LARGE) p = mi_heap_malloc(heap, 16);
+  while (mim_page_of(p)->kind & KIND_LARGE) p = mi_heap_malloc(heap, 16);
   page_t* page = mim_page_of(p);
   uint16_t saved[1024];
   memcpy(saved, page->hook.entries, sizeof(saved));
@@ -226,7 +226,7 @@ static void magazine_entry(const char* what, size_t trials) {
       state_set(page, k, k % 2 == 0 && k > 0 ? STATE_FREE : state_live(FAMILY_C, 1));
       if (i > 0 && k > 0) memset(page_block(page, k), 0, page->block_size);
     }
-    *magazine_at(page, 1) = corrupt((uint16_t)((256 + chance_below(768)) ^ page->hook.key), LOW_BYTE);
+    *magazine_at(page, 1) = corrupt((uint16_t)((256 + chance_below(768)) ^ page->hook_key), LOW_BYTE);
     uintptr_t index = magazine_get(page, 1);
     if (hook_hand_out(page, index, 16, FAMILY_C, false) == NULL) continue;
     misses++;
@@ -266,7 +266,7 @@ static void tally(int kind, size_t violations_before) {
 static void whole_overflow(int kind, size_t low, size_t high, size_t count, int byte) {
   uint8_t* p = mi_malloc(low + chance_below(high - low + 1));
   const page_t* page = mim_page_of(p);
-  size_t usable = page->flags & PAGE_LARGE ? page->large_size : page->block_size, size = mi_usable_size(p);
+  size_t usable = page->kind & KIND_LARGE ? page->large_size : page->block_size, size = mi_usable_size(p);
   size_t before = sec_violation_count();
   if (usable - size >= count) {
     for (size_t k = 0; k < count; k++) p[size + k] = byte_of(byte);
@@ -286,7 +286,7 @@ static void whole_underflow(void) {
     const page_t* page = mim_page_of(p[i]);
     bool lies_behind = false;
     for (size_t k = i + 1; k < COUNT; k++) lies_behind |= p[k] + page->stride == p[i];
-    if ((page->flags & PAGE_LARGE) || !lies_behind) {
+    if ((page->kind & KIND_LARGE) || !lies_behind) {
       mi_free(p[i]);
       continue;
     }
@@ -312,7 +312,7 @@ static void whole_after_free(mi_heap_t* heap, uint8_t** blocks, size_t count, si
   for (size_t k = 0; k < bytes; k++) blocks[0][chance_below(size)] = (uint8_t)(1 + chance_below(255));
   for (size_t i = 0; i < FREED; i++) {
     do blocks[i] = mi_heap_malloc(heap, size);
-    while (mim_page_of(blocks[i])->flags & PAGE_LARGE);
+    while (mim_page_of(blocks[i])->kind & KIND_LARGE);
   }
   tally(WHOLE_AFTER, before);
 }
@@ -332,7 +332,7 @@ static int role_whole(size_t trials) {
   size_t count = 0;
   do {  // all blocks of one page, so that the only free ones are those that are freed
     blocks[count] = mi_heap_malloc(heap, SIZE);
-    count += !(mim_page_of(blocks[count])->flags & PAGE_LARGE);
+    count += !(mim_page_of(blocks[count])->kind & KIND_LARGE);
   } while (count == 0 || count < mim_page_of(blocks[0])->reserved);
   for (size_t i = 0; i < trials; i++) whole_after_free(heap, blocks, count, SIZE);
   return write(1, tallies, sizeof(tallies)) != (ssize_t)sizeof(tallies);

@@ -50,7 +50,7 @@ static void observe(size_t size, size_t kind, size_t value) {
 // The index of a block in its page; 0 for a sampled one, which has a page of its own.
 static size_t index_of(const void* p) {
   const page_t* page = mim_page_of(p);
-  return page->flags & PAGE_LARGE ? 0 : page_place(page, p).index;
+  return page->kind & KIND_LARGE ? 0 : page_place(page, p).index;
 }
 
 // Two blocks of a fresh page.
