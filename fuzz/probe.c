@@ -111,8 +111,7 @@ bool probe_page_wiped(const void* p) {
 bool probe_underflow_shows(const void* p) {
   const page_t* page = mim_page_find(p);
   if (is_large(page) || !(page->kind & KIND_DENSE)) return false;
-  uintptr_t index = page_place(page, p).index;
-  return index > 1 && ((page->kind & KIND_WIPE) || state_is_live(state_get(page, index - 1)));
+  return page_place(page, p).index > 1;
 }
 #else
 bool probe_page_wiped(const void* p) {

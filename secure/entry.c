@@ -1,6 +1,7 @@
 // Pages of the secure build, off the fast path: making the side array, filling the magazine, giving it all up. What
 // states and the magazine are, and what they stop, is told in entry.h.
 #include "sample.h"
+#include "wipe.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -32,10 +33,8 @@ bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
     page->kind |= KIND_FENCE;
     if (!has_guarded_blocks(page)) page->kind |= KIND_DENSE;
   }
-  if (wipe) {
-    page->kind |= KIND_WIPE;
-    if (!(page->flags & PAGE_ZERO)) memset(mim_page_start(page), 0, page_bytes(page) - policy->page_tail);
-  }
+  if (wipe) page->kind |= KIND_WIPE;
+  if (wipe && (page->kind & KIND_DENSE) && page->block_size <= QUICK_MAX) page->kind |= KIND_QUICK;
   uint16_t state = STATE_NEVER | (uint16_t)fresh;
   for (size_t i = 0; i < state_count(page); i++) state_set(page, i, state);
   return true;
@@ -43,7 +42,13 @@ bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
 
 void sec_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count) {
   (void)tld;
-  for (uint32_t i = first; i < first + count; i++) state_set(page, i, state_get(page, i) & STATE_FRESH);
+  bool clear = (page->kind & KIND_WIPE) && !(page->flags & PAGE_ZERO);
+  for (uint32_t i = first; i < first + count; i++) {
+    uint8_t* p = page_block(page, i);
+    if (clear) memset(p, 0, page->block_size);
+    if (page->kind & KIND_DENSE) p[page->block_size - 1] = fence_last(page, i);
+    state_set(page, i, state_get(page, i) & STATE_FRESH);
+  }
   if (has_guarded_blocks(page)) sec_guard_blocks(page, first, count);
 }
 
@@ -125,14 +130,36 @@ bool sec_refill(page_t* page, tld_t* tld) {
   return count != 0;
 }
 
-// A block that the fast path did not want to hand out.
+// ---- handing out what the fast path declined ------------------------------------------------------------------------
+
+// What the last 16 bytes of a free block of a wiped page are.
+static fence_bytes_t tail_of(const page_t* page, uintptr_t index) {
+  return (page->kind & KIND_DENSE) ? fence_tail(fence_pattern(page, index)) : (fence_bytes_t){0};
+}
+
+static void* hand_out_any(page_t* page, uintptr_t index, size_t size, family_t family, bool zero) {
+  if (!state_is_free(state_get(page, index))) return NULL;
+  uint8_t* p = page_block(page, index);
+  size_t block_size = page->block_size;
+  size_t slack = block_size - size;
+  if (page->kind & KIND_WIPE) {
+    if (mim_unlikely(!wipe_holds(p, block_size, tail_of(page, index)))) return NULL;
+  } else if (zero) {
+    memset(p, 0, size);
+  }
+  state_set(page, index, state_live(family, slack));
+  if ((page->kind & KIND_FENCE) && slack != 0) fence_set(fence_pattern(page, index), p + block_size, slack);
+  return p;
+}
+
 void* sec_hand_out_slow(page_t* page, uintptr_t index, size_t size, family_t family, bool zero) {
-  uint16_t state = state_get(page, index);
-  if (!state_is_free(state)) {
+  void* p = hand_out_any(page, index, size, family, zero);
+  if (mim_likely(p != NULL)) return p;
+  if (!state_is_free(state_get(page, index))) {
     sec_fatal(MI_FAULT_CORRUPT_LINK, page_block(page, index), "a block to be handed out is not free");
   }
   sec_wipe_broken(page, index);
-  return hook_hand_out(page, index, size, family, zero);
+  return hand_out_any(page, index, size, family, zero);
 }
 
 // ---- giving a page up -----------------------------------------------------------------------------------------------
@@ -143,7 +170,7 @@ uint16_t* sec_page_done(page_t* page, bool discard, bool* zero) {
     if (page->kind & KIND_SAMPLED) sec_sample_done(page);
     return NULL;
   }
-  *zero = !discard && (page->kind & KIND_WIPE);
+  *zero = !discard && (page->kind & (KIND_WIPE | KIND_DENSE)) == KIND_WIPE;
   return page->hook.entries - MAGAZINE_ROOM;
 }
 

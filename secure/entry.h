@@ -31,10 +31,11 @@
 
 // The layer's bits of page->kind.
 enum {
-  KIND_FENCE = 16,
-  KIND_WIPE = 32,
-  KIND_DENSE = 64,     // fenced blocks lie end to end, so the byte before one is the last of another
-  KIND_SAMPLED = 128,  // KIND_LARGE: a sampled guarded block
+  KIND_FENCE = 8,
+  KIND_WIPE = 16,
+  KIND_DENSE = 32,     // fenced blocks lie end to end, so the byte before one is the last of another
+  KIND_SAMPLED = 64,   // KIND_LARGE: a sampled guarded block
+  KIND_QUICK = 128,    // fenced, dense, wiped and small: the pages that the fast paths are made for
 };
 
 // Decoded states. Live: 1 ffs ssss ssss ssss: two bits of family, 13 bits of slack.
@@ -47,6 +48,7 @@ enum {
   STATE_LIVE = 0x8000,
 };
 #define STATE_FAMILY_SHIFT 13
+#define STATE_FAMILY_MASK 0x6000u
 #define STATE_SLACK_MASK 0x1FFFu
 #define SLACK_MAX ((size_t)STATE_SLACK_MASK)
 

@@ -1,8 +1,10 @@
 // Fence, off the fast path: what happens when one is broken. See fence.h.
 #include "secure.h"
 
-#define X16(x) {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}
-const fence_window_t sec_fence_window = {X16(0), X16(0xFF)};
+#define FOUR(x) x, x, x, x
+#define TAKE_32 FOUR(FOUR(0xFF)), FOUR(FOUR(0xFF))
+const fence_window_t sec_fence_window = {{0}, {FOUR(FOUR(TAKE_32))}};
+_Static_assert(QUICK_MAX == 4 * 4 * 32, "the window has as many ones");
 
 void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t slack) {
   // A large block is alone in its page, and its stride is not in the field.

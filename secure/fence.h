@@ -10,8 +10,9 @@
 // index of the block, so that copying too much from one block into another does not go unnoticed. Each byte is
 // 0x80..0xBF: never zero (the off-by-one terminator), never ASCII, never 0xFF, so those overwrites are noticed always.
 //
-// A free also looks at the byte before the block: the last one of the block before, which is fence if that is live, and
-// zero if it is free (and freed blocks are wiped). The first block of a page begins right behind a guard.
+// A free also looks at the byte before the block, which is the last one of the block before. That byte is fence from the
+// moment the page is extended to the block, whether the block is fresh, live or free, so nothing else has to be known
+// of the block before. The first block of a page begins right behind a guard.
 //
 // Stops: linear overflows, byte-precise, at free; linear underflows, byte-precise, at free.
 // Does not stop: a write that jumps over the fence; a byte guessed right (1 in 64 each), or read beforehand; reads.
@@ -21,14 +22,21 @@
 
 #include "entry.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #define FENCE_SIZE ((size_t)16)
 
 typedef uint8_t fence_bytes_t __attribute__((vector_size(16)));
 
-// 16 zero bytes and 16 of each mask: loading at offset n gives a mask of the last n bytes.
+// Blocks up to this are the fast paths' (KIND_QUICK).
+#define QUICK_MAX 512
+
+// Loading 16 bytes at offset n gives a mask of the last n bytes; of all of them for a larger n, up to QUICK_MAX.
 typedef struct fence_window_s {
   uint8_t skip[16];
-  uint8_t take[16];
+  uint8_t take[QUICK_MAX];
 } fence_window_t;
 extern const fence_window_t sec_fence_window;
 
@@ -40,68 +48,92 @@ mim_inline fence_bytes_t fence_load(const void* p) {
 
 typedef uint64_t fence_pair_t __attribute__((vector_size(16)));
 
-// Eight bytes of a block's pattern; the other eight are the same.
-mim_inline uint64_t fence_word(const page_t* page, uintptr_t index) {
-  uint64_t mixed = page->hook.fence * (2 * index + 1);
-  return (mixed & 0x3F3F3F3F3F3F3F3Fu) | 0x8080808080808080u;
+mim_inline bool fence_zero(fence_bytes_t bytes) {
+#if defined(__SSE2__)
+  return _mm_movemask_epi8((__m128i)(bytes == (fence_bytes_t){0})) == 0xFFFF;
+#else
+  return (((fence_pair_t)bytes)[0] | ((fence_pair_t)bytes)[1]) == 0;
+#endif
+}
+
+#define FENCE_LOW 0x3F3F3F3F3F3F3F3Fu   // bits of the pattern that come from the key
+#define FENCE_HIGH 0x8080808080808080u  // bits that are always set
+
+// What the pattern of a block is made from: linear in the index, so that the one of the block before is one step away.
+mim_inline uint64_t fence_mix(const page_t* page, uintptr_t index) {
+  return page->hook.fence * (2 * index + 1);
+}
+
+mim_inline uint64_t fence_mix_before(const page_t* page, uint64_t mixed) {
+  return mixed - 2 * page->hook.fence;
+}
+
+mim_inline fence_bytes_t fence_pattern_of(uint64_t mixed) {
+  const fence_pair_t low = {FENCE_LOW, FENCE_LOW}, high = {FENCE_HIGH, FENCE_HIGH};
+  fence_pair_t both = {mixed, mixed};
+#if defined(__SSE2__)
+  __asm__("" : "+x"(both));  // two operations with constants in memory, rather than four with constants to be loaded
+#endif
+  return (fence_bytes_t)((both & low) | high);
 }
 
 mim_inline fence_bytes_t fence_pattern(const page_t* page, uintptr_t index) {
-  uint64_t word = fence_word(page, index);
-  return (fence_bytes_t)(fence_pair_t){word, word};
+  return fence_pattern_of(fence_mix(page, index));
 }
 
-// The last byte of the pattern, and so of a live block.
+// What the last 16 bytes of a free block are: nothing but the last byte of the pattern.
+mim_inline fence_bytes_t fence_tail(fence_bytes_t pattern) {
+  const fence_pair_t last = {0, (uint64_t)0xFF << 56};
+  return pattern & (fence_bytes_t)last;
+}
+
+// The last byte of the pattern, and so of a block.
+mim_inline uint8_t fence_last_of(uint64_t mixed) {
+  return (uint8_t)(((mixed >> 56) & 0x3F) | 0x80);
+}
+
 mim_inline uint8_t fence_last(const page_t* page, uintptr_t index) {
-  return (uint8_t)(fence_word(page, index) >> 56);
+  return fence_last_of(fence_mix(page, index));
 }
 
-// The fence of a slack of 1..16 bytes: `last` is the address of the last 16 bytes of the block, which may be anything
-// (not yet the program's): those that are the request's are set to zero on the way.
-mim_inline void fence_set_short(const page_t* page, uintptr_t index, uint8_t* last, size_t slack) {
-  fence_bytes_t bytes = fence_pattern(page, index) & fence_load((const uint8_t*)&sec_fence_window + slack);
+// The last 16 bytes of a block, at `last`, which may be anything (not yet the program's): those that are slack become
+// fence, those that are the request's zero.
+mim_inline void fence_put(fence_bytes_t pattern, uint8_t* last, size_t slack) {
+  fence_bytes_t bytes = pattern & fence_load((const uint8_t*)&sec_fence_window + slack);
   __builtin_memcpy(last, &bytes, sizeof(bytes));
 }
 
-mim_inline bool fence_holds_short(const page_t* page, uintptr_t index, const uint8_t* last, size_t slack) {
-  fence_bytes_t difference = (fence_load(last) ^ fence_pattern(page, index)) &
-                             fence_load((const uint8_t*)&sec_fence_window + slack);
-  return (((fence_pair_t)difference)[0] | ((fence_pair_t)difference)[1]) == 0;
+// Are those of them that are slack (at most 16) fence?
+mim_inline bool fence_is(fence_bytes_t pattern, const uint8_t* last, size_t slack) {
+  fence_bytes_t difference = (fence_load(last) ^ pattern) & fence_load((const uint8_t*)&sec_fence_window + slack);
+  return fence_zero(difference);
 }
 
 // For any slack but 0; `end` is the end of the block. A longer slack has a fence right behind the request, and one at
 // the end of the block.
-mim_inline void fence_set(const page_t* page, uintptr_t index, uint8_t* end, size_t slack) {
-  size_t width = slack > FENCE_SIZE ? FENCE_SIZE : slack;
-  if (slack > FENCE_SIZE) fence_set_short(page, index, end - slack, FENCE_SIZE);
-  fence_set_short(page, index, end - FENCE_SIZE, width);
-  if (slack > FENCE_SIZE && slack < 2 * FENCE_SIZE) fence_set_short(page, index, end - slack, FENCE_SIZE);
+mim_inline void fence_set(fence_bytes_t pattern, uint8_t* end, size_t slack) {
+  fence_put(pattern, end - FENCE_SIZE, slack > FENCE_SIZE ? FENCE_SIZE : slack);
+  if (slack > FENCE_SIZE) fence_put(pattern, end - slack, FENCE_SIZE);
 }
 
 mim_inline bool fence_holds(const page_t* page, uintptr_t index, const uint8_t* end, size_t slack) {
-  if (slack <= FENCE_SIZE) return fence_holds_short(page, index, end - FENCE_SIZE, slack);
-  return fence_holds_short(page, index, end - slack, FENCE_SIZE) && end[-1] == fence_last(page, index);
-}
-
-// Is the byte before a block what the block before it should have there? The last byte of a live block is fence. That
-// of a free one is zero if freed blocks are wiped: then whether it is live is nothing a branch could predict, so there
-// is none. If they are not, it mostly still is fence, or was never used.
-mim_inline bool fence_holds_before(const page_t* page, uintptr_t index, const void* p) {
-  unsigned found = __atomic_load_n((const uint8_t*)p - 1, __ATOMIC_RELAXED);
-  unsigned state = state_get(page, index - 1);
-  if (mim_likely(page->kind & KIND_WIPE)) return found == (fence_last(page, index - 1) & (0u - (state >> 15)));
-  return found == fence_last(page, index - 1) || !state_is_live((uint16_t)state);
+  fence_bytes_t pattern = fence_pattern(page, index);
+  if (slack <= FENCE_SIZE) return fence_is(pattern, end - FENCE_SIZE, slack);
+  return fence_is(pattern, end - slack, FENCE_SIZE) && end[-1] == pattern[FENCE_SIZE - 1];
 }
 
 // Sets the fence of a block that the program already uses: leaves the request's bytes alone. The owner may be looking at
 // the last byte meanwhile (fence_holds_before).
 mim_inline void fence_reset(const page_t* page, uintptr_t index, uint8_t* end, size_t slack) {
+  fence_bytes_t pattern = fence_pattern(page, index);
+  if (slack > FENCE_SIZE) {
+    fence_set(pattern, end, slack);
+    return;
+  }
   uint8_t* at = end - FENCE_SIZE;
-  fence_bytes_t mask = fence_load((const uint8_t*)&sec_fence_window + (slack < FENCE_SIZE ? slack : FENCE_SIZE));
-  fence_bytes_t bytes = (fence_load(at) & ~mask) | (fence_pattern(page, index) & mask);
-  __builtin_memcpy(at, &bytes, sizeof(bytes) - 1);
-  __atomic_store_n(end - 1, bytes[FENCE_SIZE - 1], __ATOMIC_RELAXED);
-  if (slack > FENCE_SIZE) fence_set_short(page, index, end - slack, FENCE_SIZE);
+  fence_bytes_t mask = fence_load((const uint8_t*)&sec_fence_window + slack);
+  fence_bytes_t bytes = (fence_load(at) & ~mask) | (pattern & mask);
+  __builtin_memcpy(at, &bytes, sizeof(bytes));
 }
 
 #endif

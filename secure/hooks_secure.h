@@ -52,31 +52,23 @@ mim_inline void hook_push(page_t* page, uintptr_t index) {
   page->local_free = index;  // the last one freed is not the next one handed out
 }
 
-// Blocks up to this are wiped and verified inline; larger ones take the slow path, which calls memset.
-#define WIPE_INLINE 512
-
+// Inline for KIND_QUICK; larger blocks, and all of profiles that do less, go through the functions of entry.c.
 mim_inline void* hook_hand_out(page_t* page, uintptr_t index, size_t size, family_t family, bool zero) {
+  (void)zero;  // it is
+  if (mim_unlikely(!(page->kind & KIND_QUICK))) return NULL;
   uint16_t* state = &page->hook.entries[index];
-  uint16_t key = page->hook_key;
-  uint16_t found = __atomic_load_n(state, __ATOMIC_RELAXED);
+  unsigned key = page->hook_key;
+  unsigned found = __atomic_load_n(state, __ATOMIC_RELAXED);
+  if (mim_unlikely((found ^ key) > STATE_FRESH)) return NULL;
   uint8_t* p = page_block(page, index);
   size_t block_size = page->block_size;
-  unsigned kind = page->kind;
-  if (mim_likely(found == (STATE_FREE ^ key))) {
-    if ((kind & KIND_WIPE) && mim_unlikely(!wipe_holds(p, block_size))) return NULL;
-  } else if (mim_unlikely(found != (STATE_FRESH ^ key))) {
-    return NULL;
-  }
-  if (zero && !(kind & KIND_WIPE)) memset(p, 0, block_size);
+  fence_bytes_t pattern = fence_pattern(page, index);
+  if (mim_unlikely(!wipe_holds(p, block_size, fence_tail(pattern)))) return NULL;
   size_t slack = block_size - size;
   __atomic_store_n(state, (uint16_t)(state_live(family, slack) ^ key), __ATOMIC_RELAXED);
-  if (kind & KIND_FENCE) {
-    if (mim_likely(slack - 1 < FENCE_SIZE)) {
-      fence_set_short(page, index, p + block_size - FENCE_SIZE, slack);
-    } else if (slack != 0) {
-      fence_set(page, index, p + block_size, slack);
-    }
-  }
+  fence_put(pattern, p + block_size - FENCE_SIZE, slack);
+  if (mim_unlikely(slack > FENCE_SIZE)) fence_put(pattern, p + size, FENCE_SIZE);
+  if (p == NULL) __builtin_unreachable();
   return p;
 }
 
@@ -88,25 +80,24 @@ mim_inline void* hook_hand_out_slow(page_t* page, uintptr_t index, size_t size, 
 mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
   place_t place = page_place(page, p);
   if (mim_unlikely(!place.start)) return 0;
-  uint16_t state = state_get(page, place.index);
-  bool fits = family == FAMILY_ANY ? state_is_live(state)
-                                   : (state >> STATE_FAMILY_SHIFT) == ((unsigned)STATE_LIVE >> STATE_FAMILY_SHIFT | family);
-  if (mim_unlikely(!fits)) return 0;
+  // What is left of a live block's state without its family is its slack; anything else is larger.
+  unsigned slack = family == FAMILY_ANY ? (state_get(page, place.index) & ~STATE_FAMILY_MASK) ^ STATE_LIVE
+                                        : state_get(page, place.index) ^ state_live(family, 0);
+  if (mim_unlikely(slack > STATE_SLACK_MASK)) return 0;
+  if (mim_unlikely(!(page->kind & KIND_QUICK))) return 0;
   size_t block_size = page->block_size;
-  unsigned kind = page->kind;
-  if (kind & KIND_FENCE) {
-    size_t slack = state & STATE_SLACK_MASK;
-    if (mim_likely(slack - 1 < FENCE_SIZE)) {
-      if (mim_unlikely(!fence_holds_short(page, place.index, (uint8_t*)p + block_size - FENCE_SIZE, slack))) return 0;
-    } else if (slack != 0) {
-      if (mim_unlikely(!fence_holds(page, place.index, (uint8_t*)p + block_size, slack))) return 0;
-    }
-    if ((kind & KIND_DENSE) && place.index > 1 && mim_unlikely(!fence_holds_before(page, place.index, p))) return 0;
+  uint8_t* end = (uint8_t*)p + block_size;
+  uint64_t mixed = fence_mix(page, place.index);
+  fence_bytes_t pattern = fence_pattern_of(mixed);
+  if (mim_likely(slack <= FENCE_SIZE)) {
+    if (mim_unlikely(!fence_is(pattern, end - FENCE_SIZE, slack))) return 0;
+  } else if (mim_unlikely(!fence_holds(page, place.index, end, slack))) {
+    return 0;
   }
-  if (kind & KIND_WIPE) {
-    if (mim_unlikely(block_size > WIPE_INLINE)) return 0;
-    wipe_bytes(p, block_size);
+  if (mim_likely(place.index > 1)) {
+    if (mim_unlikely(((const uint8_t*)p)[-1] != fence_last_of(fence_mix_before(page, mixed)))) return 0;
   }
+  wipe_bytes(p, block_size, fence_tail(pattern));
   if (place.index == 0) __builtin_unreachable();  // is never live
   return place.index;
 }

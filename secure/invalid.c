@@ -78,31 +78,23 @@ static bool check(page_t* page, const void* p, family_t family, place_t* place, 
 
 // ---- frees ----------------------------------------------------------------------------------------------------------
 
-// Fence and wipe of a block that comes back.
+// Fence and wipe of a block that comes back. Its last byte stays what it is: the owner may be looking at it while
+// another thread frees the block.
 static void take_apart(page_t* page, uintptr_t index, uint8_t* p, uint16_t state) {
   size_t slack = state & STATE_SLACK_MASK;
   size_t block_size = page->block_size;
   if ((page->kind & KIND_FENCE) && slack != 0 && mim_unlikely(!fence_holds(page, index, p + block_size, slack))) {
     sec_fence_broken(page, index, block_size, slack);
+    if (page->kind & KIND_DENSE) p[block_size - 1] = fence_last(page, index);
   }
-  if (!(page->kind & KIND_WIPE)) return;
-  memset(p, 0, block_size - 1);
-  __atomic_store_n(p + block_size - 1, 0, __ATOMIC_RELAXED);  // the owner may be looking at it: look_before
+  if (page->kind & KIND_WIPE) memset(p, 0, block_size - ((page->kind & KIND_DENSE) != 0));
 }
 
-// The byte before a block. Only the owner may look: it alone hands out and takes back the block before. Another thread
-// may be freeing that block meanwhile: it marks it as mailed first, and wipes it then, so while it is, the byte is
-// fence or zero.
+// The byte before a block; only the owner looks.
 static void look_before(page_t* page, uintptr_t index, const uint8_t* p) {
-  if (!(page->kind & KIND_DENSE) || index <= 1 || fence_holds_before(page, index, p)) return;
-  uint16_t state = state_get(page, index - 1);
-  atomic_thread_fence(memory_order_acquire);
-  uint8_t found = __atomic_load_n(p - 1, __ATOMIC_RELAXED);
-  atomic_thread_fence(memory_order_acquire);
-  bool mailed = state == STATE_MAILED || (state_is_live(state) && state_get(page, index - 1) == STATE_MAILED);
-  if (mailed && (found == 0 || found == fence_last(page, index - 1))) return;
-  if (state_is_live(state) && found == fence_last(page, index - 1)) return;
-  if (state == STATE_HELD) return;  // left as a violation left it
+  if (!(page->kind & KIND_DENSE) || index <= 1) return;
+  if (__atomic_load_n(p - 1, __ATOMIC_RELAXED) == fence_last(page, index - 1)) return;
+  if (state_get(page, index - 1) == STATE_HELD) return;  // left as a violation left it
   sec_fence_before_broken(page, index);
 }
 

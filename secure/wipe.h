@@ -8,45 +8,52 @@
 #ifndef SEC_WIPE_H
 #define SEC_WIPE_H
 
-#include "entry.h"
+#include "fence.h"
 
 typedef uint64_t wipe_word_t __attribute__((vector_size(16), aligned(16)));
 
-// Both take a size that is a multiple of 16, and p aligned to 16. Sizes come in no order that a branch
-// could predict, and a wrong guess costs more than wiping: instead of a loop of the right length there are a few tiers,
-// in which accesses counted from the start and from the end of the block overlap.
-#define WIPE_TIER_1 ((size_t)32)
-#define WIPE_TIER_2 ((size_t)64)
+// Both take a size that is a multiple of 16, p aligned to 16, and what the last 16 bytes are to be: zero, but for a last
+// byte that is fence (fence.h). Sizes come in no order that a branch could predict, and a wrong guess costs more than
+// wiping: instead of a loop of the right length there are a few tiers, in which accesses counted from the start and
+// from the end of the block overlap.
+#define WIPE_TIER_1 ((size_t)2 * 16)
+#define WIPE_TIER_2 ((size_t)5 * 16)
+#define WIPE_TIER_3 11  // words
 
-mim_inline void wipe_bytes(void* p, size_t size) {
+mim_inline void wipe_bytes(void* p, size_t size, fence_bytes_t last) {
   wipe_word_t* word = (wipe_word_t*)p;
   wipe_word_t* end = (wipe_word_t*)((uint8_t*)p + size);
   const wipe_word_t zero = {0, 0};
-  word[0] = end[-1] = zero;
+  word[0] = zero;
+  end[-1] = (wipe_word_t)last;
   if (size <= WIPE_TIER_1) return;
-  word[1] = end[-2] = zero;
+  word[1] = end[-3] = end[-2] = zero;
   if (size <= WIPE_TIER_2) return;
-  word[2] = word[3] = word[4] = end[-5] = end[-4] = end[-3] = zero;
-  while (mim_unlikely(end - word > 10)) {
+  word[2] = word[3] = word[4] = end[-6] = end[-5] = end[-4] = zero;
+  while (mim_unlikely(end - word > WIPE_TIER_3)) {
     word += 4;
     word[1] = word[2] = word[3] = word[4] = zero;
     __asm__("" : "+r"(word));  // keeps the compiler from turning the loop into a call of memset
   }
 }
 
-mim_inline bool wipe_holds(const void* p, size_t size) {
+mim_inline bool wipe_holds(const void* p, size_t size, fence_bytes_t last) {
   const wipe_word_t* word = (const wipe_word_t*)p;
   const wipe_word_t* end = (const wipe_word_t*)((const uint8_t*)p + size);
-  wipe_word_t seen = word[0] | end[-1];
-  if (size > WIPE_TIER_1) seen |= word[1] | end[-2];
-  if (size > WIPE_TIER_2) {
-    seen |= (word[2] | word[3]) | (word[4] | end[-5]) | (end[-4] | end[-3]);
-    while (mim_unlikely(end - word > 10)) {
-      word += 4;
-      seen |= (word[1] | word[2]) | (word[3] | word[4]);
+  wipe_word_t seen = end[-1] ^ (wipe_word_t)last;
+  if (size <= WIPE_TIER_1) {
+    if (size == WIPE_TIER_1) seen |= word[0];
+  } else {
+    seen |= (word[0] | word[1]) | (end[-3] | end[-2]);
+    if (size > WIPE_TIER_2) {
+      seen |= (word[2] | word[3]) | (word[4] | end[-6]) | (end[-5] | end[-4]);
+      while (mim_unlikely(end - word > WIPE_TIER_3)) {
+        word += 4;
+        seen |= (word[1] | word[2]) | (word[3] | word[4]);
+      }
     }
   }
-  return (seen[0] | seen[1]) == 0;
+  return fence_zero((fence_bytes_t)seen);
 }
 
 #endif

@@ -67,7 +67,7 @@ typedef enum family_e {
 // What a page is: final while it has blocks, so that other threads may read it.
 enum {
   KIND_LARGE = 1,      // one block, recorded in large_request/large_size
-};                     // 16 and above are the secure layer's
+};                     // 8 and above are the secure layer's
 
 // How a page is: the owner's alone.
 enum {
