@@ -55,6 +55,9 @@ function(mim_add_product name)
   target_include_directories(${name}-objects PRIVATE "${PROJECT_SOURCE_DIR}/include")
   target_compile_options(${name}-objects PRIVATE ${MIM_COMPILE_FLAGS} ${MIM_WARNING_FLAGS}
     "$<$<CONFIG:Release>:-O2>")
+  if(MI_TRACK STREQUAL "asan")
+    target_compile_options(${name}-objects PRIVATE -fno-sanitize=address)  # see src/track.h
+  endif()
   target_compile_definitions(${name}-objects PRIVATE MIM_DEBUG=${MIM_DEBUG} ${MIM_DEFINITIONS})
   if(arg_SECURE)
     set(archive ${MIM_SODIUM_ARCHIVE})

@@ -28,6 +28,8 @@ typedef struct hook_process_s {
 
 #include "types.h"
 
+#include "track.h"
+
 struct mi_stats_s;
 
 // What the program claims about a block when it frees it. Claims the program did not make are SIZE_UNKNOWN / 0.
@@ -361,4 +363,9 @@ mim_inline void hook_print(void (*line)(const char* text, void* arg), void* arg)
 }
 
 #endif  // plain
+
+#if MIM_TRACK_VALGRIND || MIM_TRACK_ASAN
+#include "track_hooks.h"
+#endif
+
 #endif

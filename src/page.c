@@ -121,6 +121,7 @@ void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offse
   mim_stat_add(&heap->tld->stats.large, (int64_t)page->large_size);
   mim_stat_blocks(page, 1, size);
   hook_large_out(page, heap->tld, size, family);
+  if (zero) track_defined((void*)p, size);
   probe_page_fresh(span.start, slices * SLICE_SIZE, 0);
   mim_heap_page_full(heap, page);
   return (void*)p;

@@ -70,5 +70,6 @@ void* mim_expand(void* p, size_t size) {
   }
   size = max_size(size, 1);
   if (!hook_check_live(page, p, FAMILY_ANY) || !fits(page, size)) return NULL;
-  return hook_resize(page, p, hook_usable(page, p), size, false) ? p : NULL;
+  size_t old_size = hook_usable(page, p);
+  return hook_resize(page, p, old_size, size, false) ? p : NULL;
 }

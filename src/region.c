@@ -108,8 +108,8 @@ uint8_t* mim_region_place(size_t size, size_t align) {
 bool mim_region_reserve(void) {
   size_t limit = mim_os_address_limit();
   size_t size = REGION_MAX;
-#if defined(__SANITIZE_THREAD__) || defined(MIM_SANITIZE_THREAD)
-  size = 64 * GIB;  // must lie in the part of the address space that has shadow memory
+#if defined(__SANITIZE_THREAD__) || defined(MIM_SANITIZE_THREAD) || MIM_TRACK_VALGRIND
+  size = 64 * GIB;  // must lie in the part of the address space that has shadow memory; Valgrind keeps books of all of it
 #endif
   long bits = mim_option(mi_option_max_vabits);
   if (bits > 0 && bits < 64) limit = min_size(limit, (size_t)1 << bits);
