@@ -118,7 +118,7 @@ bool sec_refill(page_t* page, tld_t* tld) {
   size_t count = gather(page, from, end, 0, &random);
   if (from > 0) count = gather(page, 0, from, count, &random);
   size_t top = count;
-  if ((mim_process.hook.mechanisms & SEC_SAMPLE) && count > 0) top = sec_sample_trim(tld, count);
+  if ((mim_process.hook.mechanisms & SEC_SAMPLE) && count > 0) top = sec_sample_trim(tld, page, count);
   if (count > 1 && magazine_get(page, top) == page->local_free) {  // the last one freed is not the next handed out
     size_t place = random_below(&random, count - 1) + 1;
     if (place == top) place = count;

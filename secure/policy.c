@@ -189,6 +189,7 @@ static void choose_one_by_one(profile_t* profile) {
   profile->mechanisms = sum;
   profile->wipe_limit = sum & SEC_WIPE ? profiles[MI_PROFILE_DEFAULT].wipe_limit : 0;
   profile->sample_rate = sum & SEC_SAMPLE ? profiles[MI_PROFILE_DEFAULT].sample_rate : 0;
+  profile->sample_pause = sum & SEC_SAMPLE ? profiles[MI_PROFILE_DEFAULT].sample_pause : 0;
   profile->quarantine = sum & SEC_QUARANTINE ? profiles[MI_PROFILE_STRICT].quarantine : 0;
 }
 

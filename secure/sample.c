@@ -46,7 +46,11 @@ static int64_t next_sample(hook_thread_t* thread, size_t rate) {
   return (int64_t)(1 + sec_random64(thread) % (2 * (uint64_t)rate));
 }
 
-size_t sec_sample_trim(tld_t* tld, size_t count) {
+// Requests that the fast path serves come here once a magazine, the others each time: with one mark for both the others
+// would take nearly all samples.
+enum { DUE_SMALL = 1, DUE_MEDIUM = 2 };
+
+size_t sec_sample_trim(tld_t* tld, const page_t* page, size_t count) {
   hook_thread_t* thread = &tld->hook;
   if (thread->sample_left > (int64_t)count) {
     thread->sample_left -= (int64_t)count;
@@ -54,12 +58,12 @@ size_t sec_sample_trim(tld_t* tld, size_t count) {
   }
   size_t left = thread->sample_left < 1 ? 1 : (size_t)thread->sample_left;
   thread->sample_left = next_sample(thread, mim_process.hook.sample_rate);
-  thread->sample_due = true;
+  thread->sample_due |= page->block_size <= SMALL_MAX + HOOK_BIN_PAD ? DUE_SMALL : DUE_MEDIUM;
   return left;
 }
 
 void sec_sample_thread(tld_t* tld) {
-  tld->hook.sample_due = false;
+  tld->hook.sample_due = 0;
   if (mim_process.hook.mechanisms & SEC_SAMPLE) {
     tld->hook.sample_left = next_sample(&tld->hook, mim_process.hook.sample_rate);
   }
@@ -90,11 +94,12 @@ static bool is_due(heap_t* heap, size_t size) {
   if (rate == 0 || size == 0 || size < heap->sample_min || size > heap->sample_max) return false;
   if (rate == 1) return true;
   if (atomic_load_explicit(&samples.live, memory_order_relaxed) >= LIVE_MAX) return false;
-  if (thread->sample_due) {
-    thread->sample_due = false;
+  uint8_t due = size <= SMALL_MAX ? DUE_SMALL : DUE_MEDIUM;
+  if (size <= MEDIUM_MAX && (thread->sample_due & due)) {
+    thread->sample_due &= (uint8_t)~due;
     return heap->sample_rate != SIZE_MAX || affordable();
   }
-  if (size <= SMALL_MAX || --thread->sample_left > 0) return false;  // small ones are counted by the magazine
+  if (size <= MEDIUM_MAX || --thread->sample_left > 0) return false;  // the others are counted by the magazine
   thread->sample_left = next_sample(thread, rate);
   return heap->sample_rate != SIZE_MAX || affordable();
 }

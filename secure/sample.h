@@ -17,8 +17,8 @@ typedef struct sec_sample_s {
 
 extern lock_t sec_sample_lock;
 
-// How many of `count` blocks a magazine may hand out before the next sample is due.
-size_t sec_sample_trim(tld_t* tld, size_t count);
+// How many of `count` blocks the page's magazine may hand out before the next sample is due.
+size_t sec_sample_trim(tld_t* tld, const page_t* page, size_t count);
 // A sampled block is being freed: by whom.
 void sec_sample_freed(page_t* page);
 // Its page is given up.

@@ -58,7 +58,7 @@ typedef struct hook_thread_s {
   uint64_t counter;
   uint32_t pool_used;
   uint32_t epoch;               // fork epoch of the key; a child draws a new one
-  bool sample_due;              // the next allocation on the generic path is a sampled one (sample.c)
+  uint8_t sample_due;           // the next allocation on the generic path is a sampled one: of which kinds (sample.c)
   int64_t sample_left;          // allocations until the next sample
   void* signal_stack;           // reservation of the thread's alternate stack (fault.c); NULL: not ours
 } hook_thread_t;

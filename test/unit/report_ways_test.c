@@ -46,7 +46,7 @@ __attribute__((noinline)) static void report_all(void) {
   static char* block;
   if (block == NULL) block = take(100);
   page_t* page = mim_page_of(block);
-  bool single = (page->flags & PAGE_LARGE) != 0;  // a sampled one
+  bool single = (page->kind & KIND_LARGE) != 0;  // a sampled one
   void* frames[] = {(void*)(uintptr_t)report_all, (void*)(uintptr_t)take};
   sec_stack_t stack = {.frames = frames, .count = 2, .thread = 7};
   for (int fault = 1; fault < MI_FAULT_COUNT; fault++) {
