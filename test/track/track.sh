@@ -33,7 +33,6 @@ expected() {
   case $tool:$1 in
     asan:*) echo 'AddressSanitizer: use-after-poison' ;;
     valgrind:*read) echo 'Invalid read of size 1' ;;
-    valgrind:freed-by-thread) echo 'Invalid read of size 1' ;;
     valgrind:uninitialised) echo 'depends on uninitialised value' ;;
     valgrind:leak) echo 'blocks are definitely lost' ;;
     *) echo 'Invalid write of size 1' ;;
