@@ -72,6 +72,32 @@ static void test_profiles(void** state) {
   shows(LIST("MIMALLOC_PROFILE=fuzz"), LIST("profile fuzz\n", "wipe 4294967295\n", "sample 1\n", SUM_STRICT_TEXT));
 }
 
+// What each classic level of MI_SECURE is built as; unit.policy_level.N is this file with that level.
+static void test_level(void** state) {
+  (void)state;
+#ifdef MIM_SECURE_LEVEL
+  int level = MIM_SECURE_LEVEL;
+#else
+  int level = 4;
+#endif
+  static const struct {
+    const char *profile, *wipe, *mechanisms;
+  } levels[] = {
+      {"profile fast\n", "wipe 0\n", "mechanisms" SUM_FAST_TEXT "\n"},
+      {"profile fast\n", "wipe 0\n", "mechanisms" SUM_FAST_TEXT "\n"},
+      {"profile fast\n", "wipe 0\n", "mechanisms" SUM_FAST_TEXT "\n"},
+      {"profile fast\n", "wipe 0\n", "mechanisms" SUM_FAST_TEXT "\n"},
+      {"profile default\n", "wipe 1024\n", SUM_DEFAULT_TEXT},
+      {"profile strict\n", "wipe 4294967295\n", SUM_STRICT_TEXT},
+  };
+  assert_in_range(level, 0, 5);
+  shows(NOTHING, LIST(levels[level].profile, levels[level].wipe, levels[level].mechanisms));
+  shows(LIST("MIMALLOC_VERBOSE=1"), LIST(levels[level].profile, " (build)\n"));
+  // Every level can be raised; none is lowered but where that is allowed.
+  shows(LIST("MIMALLOC_PROFILE=fuzz"), LIST("profile fuzz\n", "sample 1\n"));
+  shows(LIST("MIMALLOC_PROFILE=fast"), LIST(MAY_LOWER ? "profile fast\n" : levels[level].profile));
+}
+
 static void test_lower_profile(void** state) {
   (void)state;
   if (!USUAL_LEVEL) skip();
@@ -225,11 +251,12 @@ static void test_raised_privileges(void** state) {
 int main(int argc, char** argv) {
   if (argc > 1 && strcmp(argv[1], "show") == 0) return role_show();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_profiles),          cmocka_unit_test(test_lower_profile),
-      cmocka_unit_test(test_amounts),           cmocka_unit_test(test_lower_amounts),
-      cmocka_unit_test(test_ways_round),        cmocka_unit_test(test_report_path),
-      cmocka_unit_test(test_bad_values),        cmocka_unit_test(test_printed),
-      cmocka_unit_test(test_raised_privileges), cmocka_unit_test(test_one_by_one),
+      cmocka_unit_test(test_profiles),      cmocka_unit_test(test_level),
+      cmocka_unit_test(test_lower_profile), cmocka_unit_test(test_amounts),
+      cmocka_unit_test(test_lower_amounts), cmocka_unit_test(test_ways_round),
+      cmocka_unit_test(test_report_path),   cmocka_unit_test(test_bad_values),
+      cmocka_unit_test(test_printed),       cmocka_unit_test(test_raised_privileges),
+      cmocka_unit_test(test_one_by_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
