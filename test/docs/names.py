@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What the texts name is there: the tests of the table in SECURITY.md, and the files that links of any text lead to.
+"""What the texts name is there: the tests of the table in SECURITY.md, every source in docs/architecture.md, and the
+files that links of any text lead to.
 
 usage: names.py BUILD_DIR TOP_OF_TREE
 
@@ -46,6 +47,13 @@ for row in properties:
         stem = word
         if word not in tests:
             complain(f"SECURITY.md: there is no test {word} (for: {row[0].strip()})")
+
+with open(os.path.join(TOP, "docs/architecture.md"), encoding="utf-8") as file:
+    architecture = file.read()
+for directory in ("src", "src/override", "src/prim", "secure"):
+    for name in sorted(os.listdir(os.path.join(TOP, directory))):
+        if name.endswith(".c") and f"`{directory}/{name}`" not in architecture:
+            complain(f"docs/architecture.md: does not say what {directory}/{name} is for")
 
 texts = [name for name in subprocess.run(
     ["find", ".", "-name", "*.md", "-not", "-path", "./out/*", "-not", "-path", "./.git/*"], cwd=TOP,
