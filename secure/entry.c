@@ -27,7 +27,9 @@ bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
   page->hook.entries = side + MAGAZINE_ROOM;
   page->hook_key = (uint16_t)sec_random64(&tld->hook);
   page->hook.fence = sec_random64(&tld->hook) | 1;
-  bool wipe = (policy->mechanisms & SEC_WIPE) && page->block_size != 0 && page->block_size <= policy->wipe_limit;
+  // The limit is of requests: blocks of the largest have the pad on top, those of the aligned set are a bin larger.
+  uint64_t limit = policy->wipe_limit + max_size(policy->wipe_limit / 8, HOOK_BIN_PAD);
+  bool wipe = (policy->mechanisms & SEC_WIPE) && page->block_size != 0 && page->block_size <= limit;
   if (page->origin % MIN_ALIGN != 0) wipe = false;  // aligned at an odd offset: the stores would fault
   if ((policy->mechanisms & SEC_FENCE) && page->block_size != 0) {
     page->kind |= KIND_FENCE;
@@ -117,6 +119,11 @@ bool sec_refill(page_t* page, tld_t* tld) {
   if (page->capacity - page->used > MAGAZINE_SIZE) from = align_down(random_below(&random, end), 16);
   size_t count = gather(page, from, end, 0, &random);
   if (from > 0) count = gather(page, 0, from, count, &random);
+  // The only free block is the one freed last: for once the page passes for full, and another one serves.
+  if (count == 1 && page->capacity > 1 && magazine_get(page, 1) == page->local_free) {
+    page->local_free = 0;
+    return false;
+  }
   size_t top = count;
   if ((mim_process.hook.mechanisms & SEC_SAMPLE) && count > 0) top = sec_sample_trim(tld, page, count);
   if (count > 1 && magazine_get(page, top) == page->local_free) {  // the last one freed is not the next handed out
@@ -127,6 +134,7 @@ bool sec_refill(page_t* page, tld_t* tld) {
     *magazine_at(page, top) = swapped;
   }
   page->free = top;
+  page->local_free = 0;
   return count != 0;
 }
 
@@ -152,6 +160,17 @@ static void* hand_out_any(page_t* page, uintptr_t index, size_t size, family_t f
   return p;
 }
 
+// A child would hand out the blocks already drawn in the order its parent and its siblings do. It draws anew.
+void sec_entry_fork_child(void) {
+  for (heap_t* heap = mim_tls.tld->heaps; heap != NULL; heap = heap->next) {
+    for (size_t bin = 0; bin < BIN_COUNT; bin++) {
+      for (page_t* page = heap->bins[bin].first; page != NULL; page = page->next) {
+        if (page->free != 0) page->free = 0;  // reads alone do not copy the OS page for the child
+      }
+    }
+  }
+}
+
 void* sec_hand_out_slow(page_t* page, uintptr_t index, size_t size, family_t family, bool zero) {
   void* p = hand_out_any(page, index, size, family, zero);
   if (mim_likely(p != NULL)) return p;
@@ -164,13 +183,22 @@ void* sec_hand_out_slow(page_t* page, uintptr_t index, size_t size, family_t fam
 
 // ---- giving a page up -----------------------------------------------------------------------------------------------
 
+// The live blocks of a page that goes with its heap: their fences are looked at, and they are wiped.
+static void discard_blocks(page_t* page) {
+  for (uint32_t i = 1; i <= page->capacity; i++) {
+    uint16_t state = state_get(page, i);
+    if (state_is_live(state)) sec_take_apart(page, i, page_block(page, i), state);
+  }
+}
+
 uint16_t* sec_page_done(page_t* page, bool discard, bool* zero) {
   if (page->kind & KIND_LARGE) {
-    if (!discard && state_get(page, 1) != STATE_HELD) sec_large_back(page);
+    if (state_get(page, 1) != STATE_HELD) sec_large_back(page);
     if (page->kind & KIND_SAMPLED) sec_sample_done(page);
     return NULL;
   }
-  *zero = !discard && (page->kind & (KIND_WIPE | KIND_DENSE)) == KIND_WIPE;
+  if (discard && (page->kind & (KIND_FENCE | KIND_WIPE))) discard_blocks(page);
+  *zero = (page->kind & (KIND_WIPE | KIND_DENSE)) == KIND_WIPE;
   return page->hook.entries - MAGAZINE_ROOM;
 }
 

@@ -260,11 +260,13 @@ mim_inline void hook_fork_parent(void) {
   sec_fork_parent();
 }
 void sec_keys_fork_child(void);
+void sec_entry_fork_child(void);
 void sec_sample_fork_child(void);
 void sec_report_fork_child(void);
 void sec_fault_fork_child(void);
 mim_inline void hook_fork_child(void) {
   sec_keys_fork_child();
+  sec_entry_fork_child();
   sec_sample_fork_child();
   sec_report_fork_child();
   sec_fault_fork_child();

@@ -80,7 +80,7 @@ static bool check(page_t* page, const void* p, family_t family, place_t* place, 
 
 // Fence and wipe of a block that comes back. Its last byte stays what it is: the owner may be looking at it while
 // another thread frees the block.
-static void take_apart(page_t* page, uintptr_t index, uint8_t* p, uint16_t state) {
+void sec_take_apart(page_t* page, uintptr_t index, uint8_t* p, uint16_t state) {
   size_t slack = state & STATE_SLACK_MASK;
   size_t block_size = page->block_size;
   if ((page->kind & KIND_FENCE) && slack != 0 && mim_unlikely(!fence_holds(page, index, p + block_size, slack))) {
@@ -105,7 +105,7 @@ uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family) {
   if (page->kind & KIND_SAMPLED) sec_sample_freed(page);
   if (!(page->kind & KIND_LARGE)) {
     look_before(page, place.index, p);
-    take_apart(page, place.index, p, state);
+    sec_take_apart(page, place.index, p, state);
   }
   return place.index;
 }
@@ -120,7 +120,7 @@ bool sec_take_back_remote(page_t* page, void* p, family_t family) {
     return false;
   }
   if (page->kind & KIND_SAMPLED) sec_sample_freed(page);
-  if (!(page->kind & KIND_LARGE)) take_apart(page, place.index, p, state);
+  if (!(page->kind & KIND_LARGE)) sec_take_apart(page, place.index, p, state);
   return true;
 }
 
@@ -177,6 +177,9 @@ bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool ze
   size_t usable = usable_size(page);
   size_t slack = usable - new_size;
   if (!large && slack > SLACK_MAX) return false;
+  // What is given up beyond the new fence would be neither checked nor wiped at once: `strict` takes a new block.
+  bool strict = (mim_process.hook.mechanisms & SEC_QUARANTINE) != 0;
+  if (strict && new_size < old_size && old_size - new_size > FENCE_SIZE) return false;
   place_t place = page_place(page, p);
   uint8_t* bytes = p;
   // The bytes gained hold the old fence, or what the program left there long ago.

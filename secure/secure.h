@@ -72,11 +72,14 @@ bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh);
 uint16_t* sec_page_done(page_t* page, bool discard, bool* zero);
 void sec_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count);
 bool sec_refill(page_t* page, tld_t* tld);
+void sec_entry_fork_child(void);
 bool sec_block_states(page_t* page, uint64_t* free_map);
 
 // ---- invalid.c: what to do with a free that is not right ------------------------------------------------------------
 // Called when hook_take_back declines: classifies, reports, or does what takes long.
 uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family);
+// Checks the fence of a block that comes back, and wipes it.
+void sec_take_apart(page_t* page, uintptr_t index, uint8_t* p, uint16_t state);
 bool sec_take_back_remote(page_t* page, void* p, family_t family);
 uintptr_t sec_deliver(page_t* page, void* p);
 bool sec_check_claim(page_t* page, void* p, size_t size, size_t align);

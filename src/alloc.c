@@ -123,10 +123,13 @@ void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero) 
 
 // Aligned at an offset: pages whose blocks are all shifted alike, each page with a block size and a shift of its own.
 static void* malloc_odd(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero) {
-  size_t block_size = align_up(max_size(size + HOOK_MIN_SLACK, 1), align);
+  bool none = HOOK_ZERO_BIN && size == 0;  // no memory at all, only an address for each
+  size_t block_size = none ? 0 : align_up(max_size(size + HOOK_MIN_SLACK, 1), align);
+  size_t stride = none ? align : block_size;
   for (page_t *page = heap->bins[BIN_ODD].first, *next; page != NULL; page = next) {
     next = page->next;
-    bool fits = page->block_size == block_size && ((page->origin + page->stride + offset) & (align - 1)) == 0;
+    bool fits = page->block_size == block_size && page->stride == stride &&
+                ((page->origin + page->stride + offset) & (align - 1)) == 0;
     if (fits && mim_page_refill(page)) return hand_out(page, size, family, zero);
     if (fits) mim_heap_page_full(heap, page);
   }
@@ -140,6 +143,9 @@ static void* aligned_try(heap_t* heap, size_t size, size_t align, size_t offset,
   if (offset % align == 0) {
     void* p = hook_sample(heap, size, align, family, zero);
     if (mim_unlikely(p != NULL)) return p;
+  }
+  if (HOOK_ZERO_BIN && size == 0 && align <= BIN_ALIGN_MAX) {
+    return malloc_odd(heap, size, align, offset, family, zero);
   }
   if (align <= BIN_ALIGN_MAX && offset % align == 0) {
     size_t bin = mim_bin_of_aligned(size, align);

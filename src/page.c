@@ -66,6 +66,7 @@ page_t* mim_page_fresh(heap_t* heap, size_t bin) {
 page_t* mim_page_fresh_odd(heap_t* heap, size_t size, size_t align, size_t offset) {
   uint32_t block_size = (uint32_t)align_up(max_size(size + HOOK_MIN_SLACK, 1), align);
   bin_t shape = {.block_size = block_size, .stride = block_size};
+  if (HOOK_ZERO_BIN && size == 0) shape = (bin_t){.block_size = 0, .stride = (uint32_t)align};
   shape.slices = (uint16_t)(block_size <= SMALL_PAGE_BLOCK_MAX ? 1 : MEDIUM_SLICES);
   size_t residue = (align - offset % align) % align;
   return page_make(heap, BIN_ODD, &shape, residue);
@@ -100,7 +101,8 @@ void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offse
   if (size > mim_process.region_size || align > mim_process.region_size) return NULL;
   // Whole OS pages are used; behind them lies the guard, if the layer wants one. An offset may shift the block by
   // up to the alignment.
-  size_t used = align_up(max_size(size, 1) + (offset != 0 ? align : 0), mim_os_page_size());
+  bool none = HOOK_ZERO_BIN && size == 0 && offset == 0;  // an address alone: all of its span is guard
+  size_t used = none ? 0 : align_up(max_size(size, 1) + (offset != 0 ? align : 0), mim_os_page_size());
   size_t slices = div_up(used + hook_large_extra(), SLICE_SIZE);
   // Of a single slice are only blocks whose memory goes back to the OS when they are freed: warm slices are for others.
   bool cold = slices == 1;
