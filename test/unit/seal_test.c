@@ -53,8 +53,12 @@ static void test_cannot_be_undone(void** state) {
   (void)state;
   if (sec_seal_state() != 2) skip();
   void* page = &mim_process;
+  errno = 0;
   assert_int_equal(mprotect(page, 4096, PROT_READ | PROT_WRITE), -1);
+  assert_int_equal(errno, EPERM);
+  errno = 0;
   assert_int_equal(munmap(page, 4096), -1);
+  assert_int_equal(errno, EPERM);
   assert_true(mmap(page, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED);
   assert_true(mremap(page, 4096, 8192, MREMAP_MAYMOVE) == MAP_FAILED);
   assert_int_equal(madvise(page, 4096, MADV_DONTNEED), -1);
