@@ -24,7 +24,8 @@ layer_of() {
     secure/secure_types.h | src/types.h | src/options.h) echo 3 ;;
     secure/entry.h | secure/fence.h | secure/wipe.h | secure/hooks_secure.h) echo 4 ;;
     secure/*.h) echo 6 ;;  # for the sources of the layer alone; secure.h gives them the core's index
-    src/hooks.h) echo 5 ;;
+    src/track.h) echo 4 ;;
+    src/hooks.h | src/track_hooks.h) echo 5 ;;  # the second is the end of the first, in builds with MI_TRACK
     src/override/*) echo 8 ;;
     src/*.h | src/*.def) echo 6 ;;
     src/*.c) echo 7 ;;
@@ -79,7 +80,7 @@ done <<<"$files"
 # Nothing but hooks.h asks which product is being built.
 while read -r hit; do
   complain "$hit: only src/hooks.h may ask for the product"
-done < <(grep -rnE '\bMIM?_SECURE\b' src --include='*.[ch]' --include='*.def' | grep -v '^src/hooks\.h:' || true)
+done < <(grep -rnE '\bMIM?_SECURE\b' src --include='*.[ch]' --include='*.def' | grep -vE '^src/(track_)?hooks\.h:' || true)
 
 ((failures == 0)) || { echo "$failures complaints" >&2; exit 1; }
 echo "$count includes"
