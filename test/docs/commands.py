@@ -30,8 +30,15 @@ KNOWN = ("real machine", "run by: ", "needs: ", "ends with: ", "pictures: ")
 SETUP = r"""
 set -e
 for place in etc usr/local; do
-  mkdir -p "$DOCS_WORK/upper/$place" "$DOCS_WORK/scratch/$place"
-  mount -t overlay docs -o "lowerdir=/$place,upperdir=$DOCS_WORK/upper/$place,workdir=$DOCS_WORK/scratch/$place" "/$place"
+  upper=$DOCS_WORK/upper/$place scratch=$DOCS_WORK/scratch/$place was=$DOCS_WORK/was/$place
+  mkdir -p "$upper" "$scratch" "$was"
+  if [[ $(id -u) == 0 && ! -v DOCS_USER ]]; then
+    mount -t overlay docs -o "lowerdir=/$place,upperdir=$upper,workdir=$scratch" "/$place"
+  else  # root's directories are nobody's in here: a copy of them, of files that may be read, by links
+    mount --bind "/$place" "$was"
+    cp -rs "$was/." "$upper/" 2>/dev/null || true
+    mount --bind "$upper" "/$place"
+  fi
 done
 cmake --install "$DOCS_BUILD" --prefix /usr/local >/dev/null
 ldconfig || true
@@ -109,7 +116,10 @@ def main():
         if "RUSTUP_HOME" not in os.environ and os.path.isdir(rust):
             environment["RUSTUP_HOME"] = rust
         environment.update(DOCS_WORK=work, DOCS_BUILD=BUILD, HOME=work, CTEST_PARALLEL_LEVEL="2", TERM="dumb",
+                           PATH=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin",
                            PYTHONDONTWRITEBYTECODE="1")
+        if os.getuid() != 0:
+            environment["DOCS_USER"] = "1"
         probe = subprocess.run(namespace + ["bash", "-c", SETUP], env=environment, capture_output=True, text=True,
                                check=False)
         if probe.returncode != 0:
