@@ -45,6 +45,7 @@ set(MIM_SECURE_SOURCES
   secure/invalid.c
   secure/keys.c
   secure/policy.c
+  secure/quarantine.c
   secure/report.c
   secure/sample.c
   secure/seal.c

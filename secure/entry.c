@@ -1,5 +1,6 @@
 // Pages of the secure build, off the fast path: making the side array, filling the magazine, giving it all up. What
 // states and the magazine are, and what they stop, is told in entry.h.
+#include "quarantine.h"
 #include "sample.h"
 #include "wipe.h"
 
@@ -36,7 +37,9 @@ bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
     if (!has_guarded_blocks(page)) page->kind |= KIND_DENSE;
   }
   if (wipe) page->kind |= KIND_WIPE;
-  if (wipe && (page->kind & KIND_DENSE) && page->block_size <= QUICK_MAX) page->kind |= KIND_QUICK;
+  if (wipe && (page->kind & KIND_DENSE) && page->block_size <= QUICK_MAX && !sec_quarantine_wants(page)) {
+    page->kind |= KIND_QUICK;
+  }
   uint16_t state = STATE_NEVER | (uint16_t)fresh;
   for (size_t i = 0; i < state_count(page); i++) state_set(page, i, state);
   return true;
@@ -140,8 +143,7 @@ bool sec_refill(page_t* page, tld_t* tld) {
 
 // ---- handing out what the fast path declined ------------------------------------------------------------------------
 
-// What the last 16 bytes of a free block of a wiped page are.
-static fence_bytes_t tail_of(const page_t* page, uintptr_t index) {
+fence_bytes_t sec_tail_of(const page_t* page, uintptr_t index) {
   return (page->kind & KIND_DENSE) ? fence_tail(fence_pattern(page, index)) : (fence_bytes_t){0};
 }
 
@@ -151,7 +153,7 @@ static void* hand_out_any(page_t* page, uintptr_t index, size_t size, family_t f
   size_t block_size = page->block_size;
   size_t slack = block_size - size;
   if (page->kind & KIND_WIPE) {
-    if (mim_unlikely(!wipe_holds(p, block_size, tail_of(page, index)))) return NULL;
+    if (mim_unlikely(!wipe_holds(p, block_size, sec_tail_of(page, index)))) return NULL;
   } else if (zero) {
     memset(p, 0, size);
   }
@@ -198,16 +200,18 @@ uint16_t* sec_page_done(page_t* page, bool discard, bool* zero) {
     return NULL;
   }
   if (discard && (page->kind & (KIND_FENCE | KIND_WIPE))) discard_blocks(page);
-  *zero = (page->kind & (KIND_WIPE | KIND_DENSE)) == KIND_WIPE;
+  // What the page was never extended to is as it was when the page was made.
+  *zero = (page->kind & (KIND_WIPE | KIND_DENSE)) == KIND_WIPE && (page->flags & PAGE_ZERO);
   return page->hook.entries - MAGAZINE_ROOM;
 }
 
 bool sec_block_states(page_t* page, uint64_t* free_map) {
   size_t count = 0;
   for (uint32_t i = 1; i <= page->capacity; i++) {
-    if (!state_is_free(state_get(page, i))) continue;
-    free_map[i / 64] |= (uint64_t)1 << (i % 64);
-    count++;
+    uint16_t state = state_get(page, i);
+    bool is_free = state_is_free(state);
+    if (is_free) count++;
+    if (is_free || state == STATE_QUARANTINED) free_map[i / 64] |= (uint64_t)1 << (i % 64);
   }
   return count + page->used == page->capacity;
 }

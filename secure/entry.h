@@ -44,7 +44,9 @@ enum {
   STATE_FRESH = 0x0001,     // never handed out since the OS gave its memory
   STATE_NEVER = 0x1000,     // not a block yet, or never one
   STATE_MAILED = 0x2000,    // taken back by another thread, on its way to the owner
-  STATE_HELD = 0x3000,      // in quarantine, or left alone after a violation
+  STATE_HELD = 0x3000,      // kept for good, or left alone after a violation
+  STATE_QUARANTINED = 0x4000,
+  STATE_RELEASED = 0x5000,  // out of quarantine, on its way to the owner
   STATE_LIVE = 0x8000,
 };
 #define STATE_FAMILY_SHIFT 13

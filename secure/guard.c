@@ -12,7 +12,7 @@
 // it but sec_guard_blocks: `tail` (the last OS page is a guard), `all` (there may be guards anywhere) and, of those,
 // `full` (it is nothing but guards).
 #include "mimalloc-stats.h"
-#include "secure.h"
+#include "quarantine.h"
 
 static struct {
   _Atomic(size_t) installed, removed, refused, mappings;
@@ -196,4 +196,5 @@ void sec_stats(mi_stats_t* stats) {
   stats->guards.total = (int64_t)info.installed;
   stats->guards.current = (int64_t)(info.installed - info.removed);
   stats->guards.peak = stats->guards.current;
+  sec_quarantine_stats(stats);
 }

@@ -281,6 +281,17 @@ mim_inline void hook_thread_init(tld_t* tld) {
   sec_fault_thread(&tld->hook);
 }
 
+// All blocks kept out of use go back to their pages; with `ends` none is kept any more.
+void sec_quarantine_flush(tld_t* tld);
+void sec_quarantine_close(tld_t* tld);
+mim_inline void hook_let_go(tld_t* tld, bool ends) {
+  if (ends) {
+    sec_quarantine_close(tld);
+  } else {
+    sec_quarantine_flush(tld);
+  }
+}
+
 void sec_memzero(void* p, size_t size);
 void sec_fault_thread_done(hook_thread_t* thread);
 mim_inline void hook_thread_done(tld_t* tld) {

@@ -7,6 +7,7 @@
 // Costs: nothing on legal programs' fast path; a remote free exchanges the state (one atomic operation).
 #include <dlfcn.h>
 
+#include "quarantine.h"
 #include "sample.h"
 
 static size_t usable_size(const page_t* page) {
@@ -57,7 +58,7 @@ static mi_fault_t classify(const page_t* page, const void* p, place_t* place, ui
     return state_is_live(*state) ? MI_FAULT_INTERIOR_FREE : MI_FAULT_INVALID_FREE;
   }
   if (state_is_live(*state)) return MI_FAULT_NONE;
-  return *state == STATE_FREE || *state == STATE_MAILED || *state == STATE_HELD ? MI_FAULT_DOUBLE_FREE
+  return *state == STATE_FREE || *state == STATE_MAILED || *state >= STATE_HELD ? MI_FAULT_DOUBLE_FREE
                                                                                  : MI_FAULT_INVALID_FREE;
 }
 
@@ -106,6 +107,7 @@ uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family) {
   if (!(page->kind & KIND_LARGE)) {
     look_before(page, place.index, p);
     sec_take_apart(page, place.index, p, state);
+    if (sec_quarantine_take(page, place.index)) return 0;
   }
   return place.index;
 }
@@ -126,9 +128,12 @@ bool sec_take_back_remote(page_t* page, void* p, family_t family) {
 
 uintptr_t sec_deliver(page_t* page, void* p) {
   place_t place = page_place(page, p);
-  if (mim_likely(place.start && state_get(page, place.index) == STATE_MAILED)) {
+  uint16_t state = place.start ? state_get(page, place.index) : (uint16_t)STATE_NEVER;
+  if (state == STATE_RELEASED) return place.index;
+  if (mim_likely(state == STATE_MAILED)) {
     look_before(page, place.index, p);
-    return place.index;
+    bool kept = !(page->kind & KIND_LARGE) && sec_quarantine_take(page, place.index);
+    return kept ? 0 : place.index;
   }
   report_block(MI_FAULT_DOUBLE_FREE, page, place.index, STATE_MAILED, p, 0, default_severity());
   return 0;

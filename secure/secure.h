@@ -73,6 +73,8 @@ uint16_t* sec_page_done(page_t* page, bool discard, bool* zero);
 void sec_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count);
 bool sec_refill(page_t* page, tld_t* tld);
 void sec_entry_fork_child(void);
+// What the last 16 bytes of a free block of a wiped page are.
+fence_bytes_t sec_tail_of(const page_t* page, uintptr_t index);
 bool sec_block_states(page_t* page, uint64_t* free_map);
 
 // ---- invalid.c: what to do with a free that is not right ------------------------------------------------------------

@@ -16,7 +16,7 @@ enum {
   SEC_LARGE_SEAL = 1 << 4,    // large blocks become inaccessible when freed
   SEC_FAMILY = 1 << 5,        // malloc / new / new[] are told apart
   SEC_SIZED = 1 << 6,         // sized and aligned frees are compared with the request
-  SEC_QUARANTINE = 1 << 7,
+  SEC_QUARANTINE = 1 << 7,    // freed blocks are kept out of use for a while (quarantine.c)
   SEC_SAMPLE = 1 << 8,        // one allocation in sample_rate on OS pages of its own (sample.c)
   SEC_ISOLATE = 1 << 9,       // no address range is used again for another bin
   SEC_CHECKED_MEMORY = 1 << 10,
@@ -52,6 +52,7 @@ typedef struct hook_segment_s {
 
 // Per thread: a pool of random bytes (keys.c) and a fast generator for shuffling, reseeded from it.
 #define SEC_POOL_SIZE 256
+typedef struct sec_quarantine_s sec_quarantine_t;
 typedef struct hook_thread_s {
   uint8_t pool[SEC_POOL_SIZE];  // the first 32 bytes of each refill become the next key and are never handed out
   uint8_t key[32];
@@ -60,6 +61,8 @@ typedef struct hook_thread_s {
   uint32_t epoch;               // fork epoch of the key; a child draws a new one
   uint8_t sample_due;           // the next allocation on the generic path is a sampled one: of which kinds (sample.c)
   int64_t sample_left;          // allocations until the next sample
+  bool quarantine_closed;       // the thread is ending
+  sec_quarantine_t* quarantine; // NULL: nothing was freed yet
   void* signal_stack;           // reservation of the thread's alternate stack (fault.c); NULL: not ours
 } hook_thread_t;
 

@@ -303,6 +303,7 @@ void mim_heap_collect(heap_t* heap, bool force) {
   tld_t* tld = heap->tld;
   mim_mail_flush(tld);
   mim_mail_deliver(tld);
+  if (force) hook_let_go(tld, false);
   mim_heap_retire_tick(heap, force);
   if (force) for_each_page(heap, page_collect);
   mim_region_purge(force);
@@ -419,6 +420,7 @@ void mi_heap_destroy(mi_heap_t* heap) {
   }
   mim_mail_flush(heap->tld);
   mim_mail_deliver(heap->tld);
+  hook_let_go(heap->tld, false);
   for_each_page(heap, page_destroy);
   if (mim_tls.heap == heap) mim_tls.heap = heap->tld->backing;
   mim_heap_unmake(heap);

@@ -349,6 +349,11 @@ mim_inline void hook_fork_child(void) {
 mim_inline void hook_thread_init(tld_t* tld) {
   (void)tld;
 }
+// Freed blocks that the layer keeps out of use go back to their pages; with `ends` it keeps none for this thread any more.
+mim_inline void hook_let_go(tld_t* tld, bool ends) {
+  (void)tld;
+  (void)ends;
+}
 mim_inline void hook_thread_done(tld_t* tld) {
   (void)tld;
 }

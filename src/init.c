@@ -92,7 +92,10 @@ __attribute__((constructor)) static void process_constructor(void) {
 void mi_process_done(void) {
   if (!mim_process_is_ready()) return;
   heap_t* heap = mim_tls.heap;
-  if (heap != &mim_heap_empty) mim_heap_collect(heap->tld->backing, false);
+  if (heap != &mim_heap_empty) {
+    hook_let_go(heap->tld, false);  // what was written to since it was freed is noticed now, or never
+    mim_heap_collect(heap->tld->backing, false);
+  }
   mim_stats_exit();
   mim_map_exit();
 }

@@ -97,6 +97,7 @@ static void tld_end(tld_t* tld) {
   }
   mim_mail_flush(tld);
   mim_mail_deliver(tld);
+  hook_let_go(tld, true);
   mim_heap_abandon(backing);
   mim_mail_close(tld);
   mim_heap_abandon(backing);

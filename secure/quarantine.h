@@ -1,0 +1,18 @@
+// Quarantine: what the rest of the layer needs of quarantine.c. All of it is called by the thread that owns the page.
+#ifndef SEC_QUARANTINE_H
+#define SEC_QUARANTINE_H
+
+#include "secure.h"
+
+struct mi_stats_s;
+
+// Do frees into this page go through the quarantine?
+bool sec_quarantine_wants(const page_t* page);
+// Takes in a block that was checked and wiped. False: it is to be free at once.
+bool sec_quarantine_take(page_t* page, uintptr_t index);
+// Lets all blocks out. After sec_quarantine_close none comes in any more.
+void sec_quarantine_flush(tld_t* tld);
+void sec_quarantine_close(tld_t* tld);
+void sec_quarantine_stats(struct mi_stats_s* stats);
+
+#endif
