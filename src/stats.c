@@ -406,12 +406,38 @@ void mi_process_info_print(void) {
   mi_process_info_print_out(NULL, NULL);
 }
 
+// What is still in use at the end, by bin: debug builds only, as it looks at every page.
+static void live_print(void) {
+#if MIM_DEBUG > 0
+  usage_t usage;
+  mim_stats_usage(&usage);
+  size_t blocks = 0, bytes = 0;
+  for (size_t bin = 0; bin < BINS; bin++) {
+    const usage_bin_t* in = &usage.bins[bin];
+    if (in->used == 0) continue;
+    if (blocks == 0) mim_print("\nblocks still in use:\n");
+    char text[AMOUNT_MAX];
+    amount_text((int64_t)in->used_bytes, true, text);
+    size_t size = mi_stats_get_bin_size(bin);
+    if (size > 0) {
+      mim_print("%8s %3zu:%12zu blocks of %zu B, %s\n", "normal", bin, in->used, size, text);
+    } else {
+      mim_print("%8s %3zu:%12zu blocks, %s\n", bin == BIN_LARGE ? "large" : "bin", bin, in->used, text);
+    }
+    blocks += in->used;
+    bytes += in->used_bytes;
+  }
+  mim_print("%s%zu blocks, %zu bytes still in use at exit\n", blocks == 0 ? "\n" : "", blocks, bytes);
+#endif
+}
+
 void mim_stats_exit(void) {
   static _Atomic(bool) done;
   if (mim_option(mi_option_show_stats) == 0 || atomic_exchange(&done, true)) return;
   mi_stats_merge();
   mim_os_restore_stderr();
   mi_stats_print_out(NULL, NULL);
+  live_print();
 }
 
 // ---- JSON -----------------------------------------------------------------------------------------------------------
