@@ -167,13 +167,16 @@ static bool segment_open(size_t index, size_t needed) {
 
 // ---- allocation -----------------------------------------------------------------------------------------------------
 
-// The first run of free slices in a segment whose start is a multiple of `step` slices. SEGMENT_SLICES: none.
-static size_t segment_find(const segment_t* segment, size_t slices, size_t step) {
+// The first run of free slices in a segment whose address is a multiple of `align`. SEGMENT_SLICES: none. Memory handed
+// in does not begin at a multiple of the size of a segment.
+static size_t segment_find(const segment_t* segment, size_t slices, size_t align) {
+  size_t step = align / SLICE_SIZE;
+  size_t lead = (uintptr_t)segment->start / SLICE_SIZE % step;
   for (size_t from = 0; from < SEGMENT_SLICES;) {
     size_t start = bits_find(segment->free, from, true);
     if (start == SEGMENT_SLICES) break;
     size_t end = bits_find(segment->free, start, false);
-    size_t aligned = align_up(start, step);
+    size_t aligned = align_up(start + lead, step) - lead;
     if (aligned + slices <= end) return aligned;
     from = end;
   }
@@ -216,7 +219,7 @@ static bool take_from(size_t index, size_t slices, size_t align, int arena, bool
   segment_t* segment = segment_at(index);
   if (segment->room < slices || !may_use(segment, arena)) return false;
   bool one = slices == 1 && align <= SLICE_SIZE;
-  size_t first = one ? segment_find_one(segment, cold) : segment_find(segment, slices, align / SLICE_SIZE);
+  size_t first = one ? segment_find_one(segment, cold) : segment_find(segment, slices, align);
   if (first == SEGMENT_SLICES || !segment_take(index, first, slices, span)) return false;
   span->start = segment->start + first * SLICE_SIZE;
   span->slice = index * SEGMENT_SLICES + first;

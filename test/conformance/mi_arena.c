@@ -177,6 +177,25 @@ static void check_frees_in(mi_arena_id_t id) {
   mi_heap_destroy(heap);
 }
 
+// Blocks of an arena that begins at no multiple of their alignment lie in their own memory.
+static void check_aligned_in(mi_arena_id_t id) {
+  mi_heap_t* heap = mi_heap_new_in_arena(id);
+  char* blocks[4];
+  for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+    size_t size = 1300000 + i * 70000;
+    blocks[i] = mi_heap_malloc_aligned(heap, size, i % 2 == 0 ? 8 * MIB : 32 * MIB);
+    if (blocks[i] == NULL) continue;
+    context("block %zu at %p", i, (void*)blocks[i]);
+    CHECK(((uintptr_t)blocks[i] & (8 * MIB - 1)) == 0 && usable(blocks[i]) >= size && mi_arena_contains(id, blocks[i]));
+    fill(blocks[i], size, (unsigned)i);
+    for (size_t before = 0; before < i; before++) {
+      CHECK(blocks[before] == NULL || filled(blocks[before], 1300000 + before * 70000, (unsigned)before));
+    }
+  }
+  CHECK(blocks[0] != NULL);
+  mi_heap_destroy(heap);
+}
+
 static void test_mi_manage_os_memory_ex(void) {
   size_t size = 2 * mi_arena_min_size() + 32 * MIB;
   char* mine = map_aligned(size);
@@ -196,6 +215,11 @@ static void test_mi_manage_os_memory_ex(void) {
   mi_heap_destroy(heap);
   check_frees_in(id);
   check_heap_in(id);
+  for (int round = 0; round < 8; round++) {
+    char* shifted = map_aligned(48 * MIB) + (size_t)round * MIB;
+    CHECK(mi_manage_os_memory_ex(shifted, 40 * MIB, true, false, true, -1, true, &id));
+    check_aligned_in(id);
+  }
 }
 
 static void print_arenas(void (*print)(void)) {
