@@ -326,8 +326,9 @@ void sec_fork_parent(void) {
 
 // For any address, without a report: to the end of what was asked for of the live block it is in.
 size_t mi_malloc_object_size(const void* p) {
-  const page_t* page = mim_page_of(p);
+  const page_t* page = mim_page_seek(p);
   if (page == NULL) return SIZE_MAX;
+  if (!mim_page_look(page)) return 0;
   place_t place;
   uint16_t state;
   classify(page, p, &place, &state);

@@ -51,10 +51,10 @@ static page_t* page_make(heap_t* heap, size_t bin, const bin_t* shape, size_t fi
   page->stride = shape->stride;
   page->block_size = shape->block_size;
   page->origin = (uintptr_t)span.start + first_offset - shape->stride;
-  mim_page_set_reciprocal(page, UINT64_MAX / shape->stride + 1);
   page->capacity = 0;
   page->reserved = (uint32_t)((usable - first_offset) / shape->stride);
   hook_page_init(page, heap->tld, side, span.fresh);
+  mim_page_set_reciprocal(page, UINT64_MAX / shape->stride + 1);
   probe_page_fresh(span.start, bytes, shape->block_size);
   return page;
 }
@@ -115,7 +115,6 @@ void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offse
   page->stride = 0;
   page->block_size = 0;
   page->origin = p - ((uintptr_t)1 << LARGE_STRIDE_SHIFT);
-  mim_page_set_reciprocal(page, LARGE_RECIPROCAL);
   page->large_request = size;
   page->large_size = end - p;
   page->used = 1;
@@ -123,6 +122,7 @@ void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offse
   mim_stat_add(&heap->tld->stats.large, (int64_t)page->large_size);
   mim_stat_blocks(page, 1, size);
   hook_large_out(page, heap->tld, size, family);
+  mim_page_set_reciprocal(page, LARGE_RECIPROCAL);
   if (zero) track_defined((void*)p, size);
   probe_page_fresh(span.start, slices * SLICE_SIZE, 0);
   mim_heap_page_full(heap, page);

@@ -63,9 +63,9 @@ void mi_register_violation(mi_violation_fun* fun, void* arg) {
 
 // To the end of the block that `p` lies in, freed or not: that is not known here.
 size_t mi_malloc_object_size(const void* p) {
-  const page_t* page = mim_page_find(p);
+  const page_t* page = mim_page_seek(p);
   if (page == NULL) return SIZE_MAX;
-  if (page->reciprocal == 0) return 0;
+  if (!mim_page_look(page)) return 0;
   bool large = (page->kind & KIND_LARGE) != 0;
   uintptr_t start = page->origin;
   if (large) {

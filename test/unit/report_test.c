@@ -215,8 +215,10 @@ static void test_frees(void** state) {
       {LARGE_TWICE, {"mimalloc: violation: double-free: 0x", "    state:     freed, kept out of use\n", NULL}},
       {LARGE_INSIDE, {"mimalloc: violation: invalid-free: 0x", "    access:    262144 bytes into a 300000-byte block\n",
                       "    state:     freed, kept out of use\n"}},
-      {GIVEN_BACK, {"mimalloc: violation: double-free: 0x", NULL, NULL}},
-      {GIVEN_BACK_INSIDE, {"mimalloc: violation: invalid-free: 0x", NULL, NULL}},
+      {GIVEN_BACK, {"mimalloc: violation: double-free: 0x", ", large, its memory has been given back\n", NULL}},
+      {GIVEN_BACK_INSIDE, {"mimalloc: violation: invalid-free: 0x",
+                           "    access:    262144 bytes into a 300000-byte block\n",
+                           ", large, its memory has been given back\n"}},
       {NEVER, {"mimalloc: violation: invalid-free: 0x", "    noticed:   by free\n", NULL}},
   };
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
