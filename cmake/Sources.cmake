@@ -43,6 +43,7 @@ set(MIM_SECURE_SOURCES
   secure/fence.c
   secure/guard.c
   secure/invalid.c
+  secure/isolate.c
   secure/keys.c
   secure/policy.c
   secure/quarantine.c

@@ -188,6 +188,9 @@ void sec_print(void (*line)(const char* text, void* arg), void* arg) {
              policy->guard_kind == SEC_GUARD_LIGHT ? "lightweight" : "mprotect", info.installed, info.removed,
              info.refused, info.mappings_used, info.mappings_budget);
   line(text, arg);
+  if (!(policy->mechanisms & SEC_ISOLATE)) return;
+  mim_format(text, sizeof(text), "isolation: %zu spans used again for another size\n", sec_isolate_given_up());
+  line(text, arg);
 }
 
 void sec_stats(mi_stats_t* stats) {

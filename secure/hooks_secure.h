@@ -219,8 +219,30 @@ mim_inline void hook_segment_guards(const hook_segment_t* guards, uint64_t* tail
   memcpy(all, guards->all, sizeof(guards->all));
 }
 
+#define HOOK_SEGMENT_BYTES ((size_t)1024)
+
+unsigned sec_isolate_choices(void);
+mim_inline unsigned hook_choices(void) {
+  return sec_isolate_choices();
+}
+
+bool sec_isolate_adds(unsigned choice);
+mim_inline bool hook_choice_adds(unsigned choice) {
+  return sec_isolate_adds(choice);
+}
+
+const uint64_t* sec_isolate_choose(const hook_segment_t* segment, const uint64_t* free, size_t bin, unsigned choice,
+                                   uint64_t* chosen);
+mim_inline const uint64_t* hook_choose(const hook_segment_t* segment, const uint64_t* free, size_t bin, unsigned choice,
+                                       uint64_t* chosen) {
+  return sec_isolate_choose(segment, free, bin, choice, chosen);
+}
+
+void sec_isolate_bind(hook_segment_t* segment, size_t first, size_t slices, size_t bin);
 void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used);
-mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used) {
+mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used,
+                              size_t bin) {
+  sec_isolate_bind(guards, first, slices, bin);
   sec_guard_span_out(guards, base, first, slices, used);
 }
 

@@ -108,6 +108,10 @@ page_t* sec_sample_hold(page_t* page);
 void sec_sample_thread(tld_t* tld);
 void sec_sample_fork_child(void);
 
+// ---- isolate.c ------------------------------------------------------------------------------------------------------
+// Spans that were used again for another bin, since the region has no others.
+size_t sec_isolate_given_up(void);
+
 // ---- guard.c --------------------------------------------------------------------------------------------------------
 void sec_guard_init(void);
 void sec_guard_segment(hook_segment_t* guards, uint8_t* start);

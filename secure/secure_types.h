@@ -47,6 +47,7 @@ typedef struct hook_page_s {
 typedef struct hook_segment_s {
   uint64_t tail[8];
   uint64_t all[8];
+  uint8_t bin[512];  // which each slice was last of; 0: none yet (isolate.c)
   uint64_t full[8];
 } hook_segment_t;
 

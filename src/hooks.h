@@ -289,15 +289,38 @@ mim_inline void hook_foreign(const void* p, const char* what) {
 
 // ---- memory of the region --------------------------------------------------------------------------------------------
 
+// What the region keeps of a segment, the layer's part included, in bytes: a power of two.
+#define HOOK_SEGMENT_BYTES ((size_t)512)
+
+// Free slices are looked for in as many rounds: in each, the layer says which of them may hold a page of the bin, and
+// whether new segments may be taken into use for it. hook_choose returns `free`, or `chosen` filled in.
+mim_inline unsigned hook_choices(void) {
+  return 1;
+}
+mim_inline bool hook_choice_adds(unsigned choice) {
+  (void)choice;
+  return true;
+}
+mim_inline const uint64_t* hook_choose(const hook_segment_t* segment, const uint64_t* free, size_t bin, unsigned choice,
+                                       uint64_t* chosen) {
+  (void)segment;
+  (void)bin;
+  (void)choice;
+  (void)chosen;
+  return free;
+}
+
 // A segment has been taken into use: slices may be opened.
 mim_inline void hook_segment_init(hook_segment_t* guards, uint8_t* start) {
   (void)guards;
   (void)start;
 }
 
-// Slices [first, first + slices) of the segment at `base` will hold a page: remove guards left inside, set the guard
+// Slices [first, first + slices) of the segment at `base` will hold a page of the bin: remove guards left inside, set the guard
 // behind `used` bytes. Called for each segment's part of a span.
-mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used) {
+mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used,
+                              size_t bin) {
+  (void)bin;
   (void)guards;
   (void)base;
   (void)first;

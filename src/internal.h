@@ -75,7 +75,7 @@ typedef struct span_s {
 
 // `slices` consecutive slices whose start is a multiple of `align` (power of two; SLICE_SIZE at least). The first
 // `used` bytes will be used. Only from `arena`, unless that is 0.
-span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, bool cold);
+span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, bool cold, size_t bin);
 // `zero`: the whole span reads as zero.
 void mim_region_free(size_t slice, size_t slices, bool zero, span_kind_t kind);
 // Takes whole segments into use for an arena, opened at once or on demand. Its `start` is NULL when out of memory.

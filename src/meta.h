@@ -5,7 +5,7 @@
 
 #include "internal.h"
 
-#define MIM_SEGMENT_BYTES ((size_t)512)
+#define MIM_SEGMENT_BYTES HOOK_SEGMENT_BYTES
 
 // Segments of memory that the program hands in: 32 GiB in all.
 #define MIM_EXTRA_SEGMENTS ((size_t)1024)

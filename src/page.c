@@ -36,7 +36,8 @@ static page_t* page_claim(heap_t* heap, const span_t* span, size_t bin) {
 static page_t* page_make(heap_t* heap, size_t bin, const bin_t* shape, size_t first_offset) {
   size_t bytes = shape->slices * SLICE_SIZE;
   size_t usable = bytes - hook_page_tail();
-  span_t span = mim_region_alloc(shape->slices, SLICE_SIZE, shape->block_size == 0 ? 0 : usable, heap->arena, false);
+  span_t span = mim_region_alloc(shape->slices, SLICE_SIZE, shape->block_size == 0 ? 0 : usable, heap->arena, false,
+                                 bin);
   if (span.start == NULL) return NULL;
   size_t side_bytes = hook_side_bytes(bytes, shape->stride);
   uint16_t* side = NULL;
@@ -106,7 +107,7 @@ void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offse
   size_t slices = div_up(used + hook_large_extra(), SLICE_SIZE);
   // Of a single slice are only blocks whose memory goes back to the OS when they are freed: warm slices are for others.
   bool cold = slices == 1;
-  span_t span = mim_region_alloc(slices, max_size(align, SLICE_SIZE), used, heap->arena, cold);
+  span_t span = mim_region_alloc(slices, max_size(align, SLICE_SIZE), used, heap->arena, cold, BIN_LARGE);
   if (span.start == NULL) return NULL;
   page_t* page = page_claim(heap, &span, BIN_LARGE);
   uintptr_t p = large_place((uintptr_t)span.start, used, size, max_size(align, MIN_ALIGN), offset, flush);

@@ -169,13 +169,13 @@ static bool segment_open(size_t index, size_t needed) {
 
 // The first run of free slices in a segment whose address is a multiple of `align`. SEGMENT_SLICES: none. Memory handed
 // in does not begin at a multiple of the size of a segment.
-static size_t segment_find(const segment_t* segment, size_t slices, size_t align) {
+static size_t segment_find(const segment_t* segment, const uint64_t* usable, size_t slices, size_t align) {
   size_t step = align / SLICE_SIZE;
   size_t lead = (uintptr_t)segment->start / SLICE_SIZE % step;
   for (size_t from = 0; from < SEGMENT_SLICES;) {
-    size_t start = bits_find(segment->free, from, true);
+    size_t start = bits_find(usable, from, true);
     if (start == SEGMENT_SLICES) break;
-    size_t end = bits_find(segment->free, start, false);
+    size_t end = bits_find(usable, start, false);
     size_t aligned = align_up(start + lead, step) - lead;
     if (aligned + slices <= end) return aligned;
     from = end;
@@ -184,12 +184,12 @@ static size_t segment_find(const segment_t* segment, size_t slices, size_t align
 }
 
 // A single slice: a resident one if there is any, to spare the page faults; `cold`: rather one that is not.
-static size_t segment_find_one(const segment_t* segment, bool cold) {
+static size_t segment_find_one(const segment_t* segment, const uint64_t* usable, bool cold) {
   for (size_t word = 0; word < SEGMENT_WORDS; word++) {
-    uint64_t wanted = segment->free[word] & (segment->resident[word] ^ (0 - (uint64_t)cold));
+    uint64_t wanted = usable[word] & (segment->resident[word] ^ (0 - (uint64_t)cold));
     if (wanted != 0) return word * 64 + (size_t)__builtin_ctzll(wanted);
   }
-  return bits_find(segment->free, 0, true);
+  return bits_find(usable, 0, true);
 }
 
 // Takes slices [first, first + slices) of a segment, which are free. False: they cannot be opened.
@@ -215,36 +215,59 @@ static bool may_add(int arena) {
   return arena == 0 && mim_option(mi_option_disallow_os_alloc) == 0;
 }
 
-static bool take_from(size_t index, size_t slices, size_t align, int arena, bool cold, span_t* span) {
+// What is wanted of the region. `choice`: which free slices the layer lets be used for pages of this bin.
+typedef struct want_s {
+  size_t slices, align;
+  int arena;
+  bool cold;
+  size_t bin;
+  unsigned choice;
+} want_t;
+
+static bool take_from(size_t index, const want_t* want, span_t* span) {
   segment_t* segment = segment_at(index);
-  if (segment->room < slices || !may_use(segment, arena)) return false;
-  bool one = slices == 1 && align <= SLICE_SIZE;
-  size_t first = one ? segment_find_one(segment, cold) : segment_find(segment, slices, align);
-  if (first == SEGMENT_SLICES || !segment_take(index, first, slices, span)) return false;
+  if (segment->room < want->slices || !may_use(segment, want->arena)) return false;
+  uint64_t chosen[SEGMENT_WORDS];
+  const uint64_t* usable = hook_choose(&segment->guards, segment->free, want->bin, want->choice, chosen);
+  bool one = want->slices == 1 && want->align <= SLICE_SIZE;
+  size_t first = one ? segment_find_one(segment, usable, want->cold)
+                     : segment_find(segment, usable, want->slices, want->align);
+  if (first == SEGMENT_SLICES || !segment_take(index, first, want->slices, span)) return false;
   span->start = segment->start + first * SLICE_SIZE;
   span->slice = index * SEGMENT_SLICES + first;
   return true;
 }
 
-static bool take_within(size_t slices, size_t align, int arena, bool cold, span_t* span) {
+static bool take_within(const want_t* want, span_t* span) {
   while (region.hint < region.count && segment_at(region.hint)->room == 0) region.hint++;
   for (size_t index = region.hint; index < region.count; index++) {
-    if (take_from(index, slices, align, arena, cold, span)) return true;
+    if (take_from(index, want, span)) return true;
   }
   for (size_t index = region.limit; index < segments_end(); index++) {
-    if (take_from(index, slices, align, arena, cold, span)) return true;
+    if (take_from(index, want, span)) return true;
   }
-  return may_add(arena) && segment_add() && take_from(region.count - 1, slices, align, arena, cold, span);
+  return hook_choice_adds(want->choice) && may_add(want->arena) && segment_add() &&
+         take_from(region.count - 1, want, span);
+}
+
+static bool is_empty(segment_t* segment, const want_t* want) {
+  if (segment->room != SEGMENT_USABLE || !may_use(segment, want->arena)) return false;
+  uint64_t chosen[SEGMENT_WORDS];
+  const uint64_t* usable = hook_choose(&segment->guards, segment->free, want->bin, want->choice, chosen);
+  return bits_find(usable, 0, false) >= SEGMENT_USABLE;
 }
 
 // Spans of more than a segment: whole segments in a row, separators included, and the first slices of the last.
-static bool take_segments(size_t slices, size_t align, int arena, span_t* span) {
+static bool take_segments(const want_t* want, span_t* span) {
+  size_t slices = want->slices;
   size_t count = div_up(slices + HOOK_SEPARATOR_SLICES, SEGMENT_SLICES);
   size_t run = 0;
   for (size_t index = 0; index < region.limit; index++) {
-    if (index == region.count && (!may_add(arena) || !segment_add())) return false;
-    bool starts = ((uintptr_t)segment_start(index) & (align - 1)) == 0;
-    bool empty = segment_at(index)->room == SEGMENT_USABLE && may_use(segment_at(index), arena);
+    if (index == region.count && (!hook_choice_adds(want->choice) || !may_add(want->arena) || !segment_add())) {
+      return false;
+    }
+    bool starts = ((uintptr_t)segment_start(index) & (want->align - 1)) == 0;
+    bool empty = is_empty(segment_at(index), want);
     run = empty && (run > 0 || starts) ? run + 1 : 0;
     if (run < count) continue;
     size_t base = index + 1 - count;
@@ -268,27 +291,30 @@ static bool take_segments(size_t slices, size_t align, int arena, span_t* span) 
 }
 
 // Tells the layer about a span, segment by segment.
-static void guard_span(size_t slice, size_t slices, size_t used) {
+static void guard_span(size_t slice, size_t slices, size_t used, size_t bin) {
   while (slices > 0) {
     segment_t* segment = segment_at(slice / SEGMENT_SLICES);
     size_t first = slice % SEGMENT_SLICES;
     size_t here = min_size(slices, SEGMENT_SLICES - first);
     size_t used_here = min_size(used, here * SLICE_SIZE);
-    hook_span_out(&segment->guards, segment->start, first, here, used_here);
+    hook_span_out(&segment->guards, segment->start, first, here, used_here, bin);
     slice += here;
     slices -= here;
     used -= used_here;
   }
 }
 
-span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, bool cold) {
+span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, bool cold, size_t bin) {
   span_t span = {.start = NULL, .slices = slices, .zero = true, .fresh = true};
   if (slices == 0 || slices > region.limit * SEGMENT_SLICES) return span;
   lock_acquire(&mim_region_lock);
-  bool ok = slices <= SEGMENT_USABLE && align <= SEGMENT_SIZE ? take_within(slices, align, arena, cold, &span)
-                                                              : take_segments(slices, align, arena, &span);
+  want_t want = {slices, align, arena, cold, bin, 0};
+  bool ok = false;
+  for (; !ok && want.choice < hook_choices(); want.choice++) {
+    ok = slices <= SEGMENT_USABLE && align <= SEGMENT_SIZE ? take_within(&want, &span) : take_segments(&want, &span);
+  }
   if (ok) {
-    guard_span(span.slice, slices, used);
+    guard_span(span.slice, slices, used, bin);
     region.info.committed += slices * SLICE_SIZE;
     region.info.committed_peak = max_size(region.info.committed_peak, region.info.committed);
   } else {
