@@ -202,6 +202,7 @@ bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool ze
   }
   bool fenced = (page->kind & KIND_FENCE) || (large && (mim_process.hook.mechanisms & SEC_FENCE));
   if (fenced && slack != 0) fence_reset(page, place.index, bytes + usable, slack);
+  if (page->kind & KIND_SAMPLED) sec_large_fill(page);
   return true;
 }
 
@@ -221,6 +222,35 @@ static void large_look_before(page_t* page) {
     report_block(MI_FAULT_UNDERFLOW, page, 1, state_live(FAMILY_ANY, 0), block - back, 0,
                  (sec_severity_t)mim_process.hook.fence_severity);
     return;
+  }
+}
+
+// A sampled block has OS pages of its own: what of them is neither block nor fence is filled, and looked at when it is
+// freed. So a write in any place of them is noticed, behind the block or before it.
+void sec_large_fill(page_t* page) {
+  if (!(mim_process.hook.mechanisms & SEC_FENCE)) return;
+  uint8_t* block = start_of(page, 1);
+  uint8_t* first = mim_page_start(page);
+  size_t before = (size_t)(block - first), slack = page->large_size - page->large_request;
+  uint8_t byte = fence_last(page, 1);
+  if (before > FENCE_SIZE) memset(first, byte, before - FENCE_SIZE);
+  if (slack > FENCE_SIZE) memset(block + page->large_request + FENCE_SIZE, byte, slack - FENCE_SIZE);
+}
+
+static void look_around(page_t* page) {
+  const uint8_t* block = start_of(page, 1);
+  const uint8_t* first = mim_page_start(page);
+  uint8_t byte = fence_last(page, 1);
+  sec_severity_t severity = (sec_severity_t)mim_process.hook.fence_severity;
+  for (const uint8_t* p = block - room_before(page); p > first; p--) {
+    if (p[-1] == byte) continue;
+    report_block(MI_FAULT_UNDERFLOW, page, 1, state_live(FAMILY_ANY, 0), p - 1, 0, severity);
+    break;
+  }
+  for (const uint8_t* p = block + page->large_request + FENCE_SIZE; p < block + page->large_size; p++) {
+    if (*p == byte) continue;
+    report_block(MI_FAULT_OVERFLOW, page, 1, state_live(FAMILY_ANY, 0), p, 0, severity);
+    break;
   }
 }
 
@@ -246,6 +276,7 @@ void sec_large_back(page_t* page) {
   if ((mim_process.hook.mechanisms & SEC_FENCE) && slack != 0 && !fence_holds(page, 1, end, slack)) {
     sec_fence_broken(page, 1, page->large_size, slack);
   }
+  if ((page->kind & KIND_SAMPLED) && (mim_process.hook.mechanisms & SEC_FENCE)) look_around(page);
 }
 
 bool sec_large_freed(const void* p, uintptr_t* block, size_t* request) {

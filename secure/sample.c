@@ -132,6 +132,7 @@ void* sec_sample(heap_t* heap, size_t size, size_t align, family_t family, bool 
   sample->entries[1] = page->hook.entries[1];
   page->hook.entries = sample->entries;
   page->kind |= KIND_SAMPLED;
+  sec_large_fill(page);
   sample->allocated = keep_trace(sample->alloc_frames);
   atomic_fetch_add_explicit(&samples.live, 1, memory_order_relaxed);
   return p;

@@ -90,6 +90,7 @@ size_t sec_usable(page_t* page, const void* p);
 bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool zero);
 void sec_foreign(const void* p, const char* what) mim_cold;
 void sec_large_out(page_t* page, tld_t* tld, size_t size, family_t family);
+void sec_large_fill(page_t* page);
 void sec_large_back(page_t* page);
 // Was there a large block at `p` that has been freed? Where it began, and how many bytes were asked for. For reports:
 // it is forgotten when its memory is used again.
