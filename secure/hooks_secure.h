@@ -187,6 +187,11 @@ mim_inline size_t hook_large_extra(void) {
   return mim_process.hook.os_page;
 }
 
+// Sampled blocks end at their guard, and so do all in profiles with a quarantine: rather a copy than a gap.
+mim_inline bool hook_may_grow(const page_t* page) {
+  return !(page->kind & KIND_SAMPLED) && !(mim_process.hook.mechanisms & SEC_QUARANTINE);
+}
+
 void* sec_sample(heap_t* heap, size_t size, size_t align, family_t family, bool zero);
 mim_inline void* hook_sample(heap_t* heap, size_t size, size_t align, family_t family, bool zero) {
   return sec_sample(heap, size, align, family, zero);
@@ -244,6 +249,11 @@ mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t firs
                               size_t bin) {
   sec_isolate_bind(guards, first, slices, bin);
   sec_guard_span_out(guards, base, first, slices, used);
+}
+
+void sec_guard_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more);
+mim_inline void hook_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more) {
+  sec_guard_span_grow(guards, base, first, used, more);
 }
 
 bool sec_guard_span_back(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, span_kind_t kind);

@@ -122,7 +122,7 @@ void* sec_sample(heap_t* heap, size_t size, size_t align, family_t family, bool 
   sec_sample_t* sample = mim_meta_alloc(sizeof(sec_sample_t));
   if (sample == NULL) return NULL;
   bool flush = sec_random64(&heap->tld->hook) & 1;
-  void* p = mim_page_fresh_large(heap, size, align, 0, family, zero, flush);
+  void* p = mim_page_fresh_large(heap, size, align, 0, 0, family, zero, flush);
   if (p == NULL) {
     mim_meta_free(sample, sizeof(sec_sample_t));
     return NULL;

@@ -92,7 +92,7 @@ void* mim_fail(int error, size_t size) {
 
 // ---- the generic path -----------------------------------------------------------------------------------------------
 
-void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero) {
+static void* malloc_generic(heap_t* heap, size_t size, size_t room, family_t family, bool zero) {
   if (heap == NULL || heap == &mim_heap_empty) {
     heap = mim_thread_heap();
     if (mim_unlikely(heap == NULL)) return mim_fail(ENOMEM, size);
@@ -109,14 +109,29 @@ void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero) 
   generic_tick(heap);
   void* p = NULL;
   for (int attempt = 0; attempt < 2 && p == NULL; attempt++) {
-    if (attempt > 0) mim_heap_collect(heap, true);  // out of memory: give back what we can, and try once more
+    if (attempt > 0) {  // out of memory: give back what we can, and try once more
+      mim_heap_collect(heap, true);
+      room = 0;
+    }
     p = hook_sample(heap, size, MIN_ALIGN, family, zero);
     if (mim_unlikely(p != NULL)) break;
     p = size <= MEDIUM_MAX ? malloc_binned(heap, size, family, zero)
-                           : mim_page_fresh_large(heap, size, MIN_ALIGN, 0, family, zero, HOOK_LARGE_FLUSH);
+                           : mim_page_fresh_large(heap, size, MIN_ALIGN, 0, room, family, zero, HOOK_LARGE_FLUSH);
   }
   mim_thread_return(heap);
   return mim_likely(p != NULL) ? p : mim_fail(ENOMEM, size);
+}
+
+void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero) {
+  return malloc_generic(heap, size, 0, family, zero);
+}
+
+// Address space is all that room costs; a block that grows by steps is then copied as often as it doubles.
+#define ROOM_MAX (256 * MIB)
+
+void* mim_malloc_growing(heap_t* heap, size_t size, family_t family) {
+  bool roomy = size > MEDIUM_MAX && size < mim_process.region_size / 1024;
+  return malloc_generic(heap, size, roomy ? min_size(size, ROOM_MAX) : 0, family, false);
 }
 
 // ---- aligned --------------------------------------------------------------------------------------------------------
@@ -156,7 +171,7 @@ static void* aligned_try(heap_t* heap, size_t size, size_t align, size_t offset,
   } else if (align <= BIN_ALIGN_MAX && size + align <= MEDIUM_MAX) {
     return malloc_odd(heap, size, align, offset, family, zero);
   }
-  return mim_page_fresh_large(heap, size, align, offset % align, family, zero, HOOK_LARGE_FLUSH);
+  return mim_page_fresh_large(heap, size, align, offset % align, 0, family, zero, HOOK_LARGE_FLUSH);
 }
 
 void* mim_malloc_aligned(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero) {

@@ -258,6 +258,12 @@ mim_inline size_t hook_large_extra(void) {
   return 0;
 }
 
+// May a large block take more of its span?
+mim_inline bool hook_may_grow(const page_t* page) {
+  (void)page;
+  return true;
+}
+
 // Decides whether this allocation is a sampled guarded block, and makes it; NULL: it is not.
 mim_inline void* hook_sample(heap_t* heap, size_t size, size_t align, family_t family, bool zero) {
   (void)heap;
@@ -326,6 +332,15 @@ mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t firs
   (void)first;
   (void)slices;
   (void)used;
+}
+
+// Of a span, or its part in this segment, that begins at slice `first` and has `used` bytes in use, `more` are from now on.
+mim_inline void hook_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more) {
+  (void)guards;
+  (void)base;
+  (void)first;
+  (void)used;
+  (void)more;
 }
 
 // Slices of a span come back. Returns true when its contents are gone (made inaccessible): it reads as zero later.

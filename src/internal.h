@@ -76,6 +76,8 @@ typedef struct span_s {
 // `slices` consecutive slices whose start is a multiple of `align` (power of two; SLICE_SIZE at least). The first
 // `used` bytes will be used. Only from `arena`, unless that is 0.
 span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, bool cold, size_t bin);
+// Of a span of which the first `used` bytes are in use, `more` are from now on: what comes with them reads as zero.
+void mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more);
 // `zero`: the whole span reads as zero.
 void mim_region_free(size_t slice, size_t slices, bool zero, span_kind_t kind);
 // Takes whole segments into use for an arena, opened at once or on demand. Its `start` is NULL when out of memory.
@@ -129,11 +131,13 @@ mim_inline page_t* mim_page_of(const void* p);
 page_t* mim_page_fresh(heap_t* heap, size_t bin);
 // The same with a block size and a start of its own, for BIN_ODD.
 page_t* mim_page_fresh_odd(heap_t* heap, size_t size, size_t align, size_t offset);
-// A page for one block of `size` bytes at a multiple of `align`, less `offset`.
+// A page for one block of `size` bytes at a multiple of `align`, less `offset`, that can grow by `room` bytes.
 // Returned handed out, with its memory zeroed when `zero`.
-// `flush`: at the end of its span, against the guard, rather than at the start.
-void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero,
-                           bool flush);
+// `flush`: at the end of what is used of its span, against the guard, rather than at the start.
+void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offset, size_t room, family_t family,
+                           bool zero, bool flush);
+// Makes the usable part of a large block at least `size` bytes, in place. False: that cannot be.
+bool mim_page_grow_large(page_t* page, const void* p, size_t size);
 // Makes blocks available on `page->free` if it can; false: the page is full. Owner only.
 bool mim_page_refill(page_t* page);
 // The last block of a page was freed. Owner only.
@@ -174,6 +178,8 @@ void mim_arena_start(void);
 
 // Everything the fast path does not do. size may be anything.
 void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero);
+// The same for a block that has been growing: if it is a large one, it will be able to go on in place.
+void* mim_malloc_growing(heap_t* heap, size_t size, family_t family);
 void* mim_hand_out_slow(page_t* page, uintptr_t ref, size_t size, family_t family, bool zero);
 // align is a power of two; offset < size or 0. NULL with ENOMEM/EINVAL/EOVERFLOW.
 void* mim_malloc_aligned(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero);

@@ -97,21 +97,22 @@ static uintptr_t large_place(uintptr_t start, size_t room, size_t size, size_t a
   return align_up(start + offset, align) - offset;
 }
 
-void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool zero,
-                           bool flush) {
+void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offset, size_t room, family_t family,
+                           bool zero, bool flush) {
   if (size > mim_process.region_size || align > mim_process.region_size) return NULL;
   // Whole OS pages are used; behind them lies the guard, if the layer wants one. An offset may shift the block by
   // up to the alignment.
   bool none = HOOK_ZERO_BIN && size == 0 && offset == 0;  // an address alone: all of its span is guard
   size_t used = none ? 0 : align_up(max_size(size, 1) + (offset != 0 ? align : 0), mim_os_page_size());
-  size_t slices = div_up(used + hook_large_extra(), SLICE_SIZE);
+  size_t needed = div_up(used + hook_large_extra(), SLICE_SIZE);
+  size_t slices = needed + room / SLICE_SIZE;
   // Of a single slice are only blocks whose memory goes back to the OS when they are freed: warm slices are for others.
   bool cold = slices == 1;
   span_t span = mim_region_alloc(slices, max_size(align, SLICE_SIZE), used, heap->arena, cold, BIN_LARGE);
   if (span.start == NULL) return NULL;
   page_t* page = page_claim(heap, &span, BIN_LARGE);
   uintptr_t p = large_place((uintptr_t)span.start, used, size, max_size(align, MIN_ALIGN), offset, flush);
-  uintptr_t end = HOOK_LARGE_FLUSH ? (uintptr_t)span.start + used : (uintptr_t)span.start + slices * SLICE_SIZE;
+  uintptr_t end = HOOK_LARGE_FLUSH ? (uintptr_t)span.start + used : (uintptr_t)span.start + needed * SLICE_SIZE;
   page->kind |= KIND_LARGE;
   page->stride = 0;
   page->block_size = 0;
@@ -128,6 +129,17 @@ void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offse
   probe_page_fresh(span.start, slices * SLICE_SIZE, 0);
   mim_heap_page_full(heap, page);
   return (void*)p;
+}
+
+bool mim_page_grow_large(page_t* page, const void* p, size_t size) {
+  uintptr_t start = (uintptr_t)mim_page_start(page), end = (uintptr_t)p + page->large_size;
+  size_t wanted = align_up((uintptr_t)p + size - start, mim_os_page_size());
+  if (wanted + hook_large_extra() > page_bytes(page) || !hook_may_grow(page)) return false;
+  mim_region_uncover((size_t)(page - mim_process.slots), page->slices, end - start, wanted);
+  tld_t* tld = mim_tls.tld;
+  if (tld != &mim_tld_empty) mim_stat_add(&tld->stats.large, (int64_t)(start + wanted - end));
+  page->large_size = start + wanted - (uintptr_t)p;
+  return true;
 }
 
 // ---- giving back ----------------------------------------------------------------------------------------------------

@@ -17,6 +17,17 @@ static bool fits_well(const page_t* page, size_t size) {
   return fits(page, size) && size >= room_of(page) / 2;
 }
 
+// A large block grows in place if it has room.
+static bool grows(page_t* page, const void* p, size_t size) {
+  return (page->kind & KIND_LARGE) && size > page->large_size && size <= MAX_REQUEST &&
+         mim_page_grow_large(page, p, size);
+}
+
+static void* allocate(heap_t* heap, size_t size, size_t align, size_t offset, family_t family, bool growing) {
+  if (align != MIN_ALIGN || offset != 0) return mim_malloc_aligned(heap, size, align, offset, family, false);
+  return growing ? mim_malloc_growing(heap, size, family) : mim_heap_alloc(heap, size, family, false);
+}
+
 static void* reallocate(heap_t* heap, void* p, size_t size, size_t align, size_t offset, family_t family, bool zero) {
   page_t* page = mim_page_find(p);
   if (mim_unlikely(page == NULL)) {
@@ -30,14 +41,13 @@ static void* reallocate(heap_t* heap, void* p, size_t size, size_t align, size_t
   }
   size_t old_size = hook_usable(page, p);
   bool aligned = (((uintptr_t)p + offset) & (align - 1)) == 0;
-  if (aligned && fits_well(page, size)) {
+  if (aligned && (fits_well(page, size) || grows(page, p, size))) {
     // What is cut off may be asked for again: the bytes behind a zeroed block's request are always zero.
     if (zero && size < old_size) memset((char*)p + size, 0, old_size - size);
     if (hook_resize(page, p, old_size, size, zero)) return p;
   }
   family_t fresh = family == FAMILY_ANY ? FAMILY_C : family;
-  void* q = align == MIN_ALIGN && offset == 0 ? mim_heap_alloc(heap, size, fresh, false)
-                                              : mim_malloc_aligned(heap, size, align, offset, fresh, false);
+  void* q = allocate(heap, size, align, offset, fresh, size > old_size && size > MEDIUM_MAX);
   if (mim_unlikely(q == NULL)) return NULL;
   size_t kept = min_size(old_size, size);
   if (zero) memset((char*)q + kept, 0, mim_usable(q) - kept);

@@ -324,6 +324,23 @@ span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, boo
   return span;
 }
 
+void mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more) {
+  lock_acquire(&mim_region_lock);
+  while (slices > 0) {
+    segment_t* segment = segment_at(slice / SEGMENT_SLICES);
+    size_t first = slice % SEGMENT_SLICES;
+    size_t here = min_size(slices, SEGMENT_SLICES - first);
+    size_t used_here = min_size(used, here * SLICE_SIZE);
+    size_t more_here = min_size(more, here * SLICE_SIZE);
+    if (more_here > used_here) hook_span_grow(&segment->guards, segment->start, first, used_here, more_here);
+    slice += here;
+    slices -= here;
+    used -= used_here;
+    more -= more_here;
+  }
+  lock_release(&mim_region_lock);
+}
+
 // ---- arenas ---------------------------------------------------------------------------------------------------------
 
 span_t mim_region_reserve_arena(size_t size, int arena, bool exclusive, bool open) {
