@@ -42,6 +42,7 @@ set(MIM_SECURE_SOURCES
   secure/fault.c
   secure/fence.c
   secure/guard.c
+  secure/hold.c
   secure/invalid.c
   secure/isolate.c
   secure/keys.c

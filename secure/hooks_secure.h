@@ -197,9 +197,19 @@ mim_inline void* hook_sample(heap_t* heap, size_t size, size_t align, family_t f
   return sec_sample(heap, size, align, family, zero);
 }
 
-page_t* sec_sample_hold(page_t* page);
+page_t* sec_hold(page_t* page);
 mim_inline page_t* hook_hold(page_t* page) {
-  return sec_sample_hold(page);
+  return sec_hold(page);
+}
+
+page_t* sec_hold_take(size_t slices, size_t* used);
+mim_inline page_t* hook_large_take(size_t slices, size_t* used) {
+  return sec_hold_take(slices, used);
+}
+
+bool sec_hold_age(bool all, page_t** given_up);
+mim_inline bool hook_age(bool all, page_t** given_up) {
+  return sec_hold_age(all, given_up);
 }
 
 void sec_invalid_heap(const heap_t* heap, const char* what);
@@ -294,12 +304,14 @@ mim_inline void hook_fork_parent(void) {
 void sec_keys_fork_child(void);
 void sec_entry_fork_child(void);
 void sec_sample_fork_child(void);
+void sec_hold_fork_child(void);
 void sec_report_fork_child(void);
 void sec_fault_fork_child(void);
 mim_inline void hook_fork_child(void) {
   sec_keys_fork_child();
   sec_entry_fork_child();
   sec_sample_fork_child();
+  sec_hold_fork_child();
   sec_report_fork_child();
   sec_fault_fork_child();
 }

@@ -190,7 +190,8 @@ bool sec_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool ze
   // The bytes gained hold the old fence, or what the program left there long ago.
   if (new_size > old_size) {
     size_t gained = new_size - old_size;
-    memset(bytes + old_size, 0, zero || !large ? gained : min_size(gained, FENCE_SIZE));
+    size_t fenced = (size_t)(align_up((uintptr_t)bytes + old_size, mim_process.hook.os_page) - (uintptr_t)bytes) - old_size;
+    memset(bytes + old_size, 0, zero || !large ? gained : min_size(gained, fenced));
   } else if (page->kind & KIND_WIPE) {
     memset(bytes + new_size, 0, old_size - new_size);
   }
@@ -346,12 +347,14 @@ void* sec_region_hint(size_t size) {
 }
 
 void sec_fork_prepare(void) {
+  lock_acquire(&sec_hold_lock);
   lock_acquire(&sec_sample_lock);
   lock_acquire(&sec_keys_lock);
 }
 
 void sec_fork_parent(void) {
   lock_release(&sec_sample_lock);
+  lock_release(&sec_hold_lock);
   lock_release(&sec_keys_lock);
 }
 

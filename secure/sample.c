@@ -5,7 +5,7 @@
 //
 // A sampled block is a page with one large block of any size, flush right or left at random, so that overflows fault in
 // one half of the cases and underflows in the other. When it is freed it becomes inaccessible at once, and the last
-// HELD_MAX of them are kept so: a use after free faults, and a second free is told from an invalid one with both traces.
+// ones are kept so (hold.c): a use after free faults, and a second free is told from an invalid one with both traces.
 //
 // Which allocation it is is decided off the fast path: each thread counts down by as many allocations as a page's
 // magazine serves, and shortens the magazine in which the count ends, so that the next allocation takes the generic path.
@@ -21,15 +21,10 @@
 #include "trace.h"
 
 #define LIVE_MAX 2048
-#define HELD_MAX 256
-#define HELD_BYTES (32 * MIB)  // of address space: what is held makes the program open other memory
 
 lock_t sec_sample_lock;
 
 static struct {
-  page_t* oldest;  // pages of held blocks, linked by `next`, oldest first; under the lock
-  page_t* newest;
-  size_t held, held_slices;
   _Atomic(size_t) live;
   uint64_t paid_until;  // clock in ms; under the lock
   uint32_t credit;      // samples that may be made now
@@ -143,38 +138,8 @@ void sec_sample_freed(page_t* page) {
   sample->freed = keep_trace(sample->free_frames);
 }
 
-// Owned by nobody who could free into it: a second free is found by its state.
-page_t* sec_sample_hold(page_t* page) {
-  bool sampled = (page->kind & KIND_SAMPLED) != 0;
-  if (!sampled && !(mim_process.hook.mechanisms & SEC_LARGE_SEAL)) return page;
-  size_t room = min_size(HELD_BYTES, mim_process.region_size / 256) / SLICE_SIZE;  // in slices
-  if (!sampled && page->slices > room / 4) return page;
-  sec_large_back(page);
-  if (!mim_region_seal((size_t)(page - mim_process.slots), page->slices)) return page;  // locked memory, say
-  state_set(page, 1, STATE_HELD);
-  page->flags |= PAGE_SEALED;
-  atomic_store_explicit(&page->owner, &mim_tld_empty, memory_order_release);
-  if (sampled) atomic_fetch_sub_explicit(&samples.live, 1, memory_order_relaxed);
-  page_t* evicted = NULL;
-  lock_acquire(&sec_sample_lock);
-  samples.held_slices += page->slices;
-  page->next = NULL;
-  if (samples.newest != NULL) {
-    samples.newest->next = page;
-  } else {
-    samples.oldest = page;
-  }
-  samples.newest = page;
-  if (++samples.held > HELD_MAX || samples.held_slices > room) {
-    evicted = samples.oldest;
-    samples.oldest = evicted->next;
-    if (samples.oldest == NULL) samples.newest = NULL;
-    samples.held--;
-    samples.held_slices -= evicted->slices;
-    evicted->next = NULL;
-  }
-  lock_release(&sec_sample_lock);
-  return evicted;
+void sec_sample_dead(void) {
+  atomic_fetch_sub_explicit(&samples.live, 1, memory_order_relaxed);
 }
 
 void sec_sample_done(page_t* page) {

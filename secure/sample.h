@@ -21,6 +21,8 @@ extern lock_t sec_sample_lock;
 size_t sec_sample_trim(tld_t* tld, const page_t* page, size_t count);
 // A sampled block is being freed: by whom.
 void sec_sample_freed(page_t* page);
+// It is out of use: another may be made.
+void sec_sample_dead(void);
 // Its page is given up.
 void sec_sample_done(page_t* page);
 // Adds who allocated and freed a sampled block to a report on its page.

@@ -105,9 +105,13 @@ void sec_wipe_broken(page_t* page, uintptr_t index) mim_cold;
 
 // ---- sample.c -------------------------------------------------------------------------------------------------------
 void* sec_sample(heap_t* heap, size_t size, size_t align, family_t family, bool zero);
-page_t* sec_sample_hold(page_t* page);
+page_t* sec_hold(page_t* page);
+page_t* sec_hold_take(size_t slices, size_t* used);
+bool sec_hold_age(bool all, page_t** given_up);
+extern lock_t sec_hold_lock;
 void sec_sample_thread(tld_t* tld);
 void sec_sample_fork_child(void);
+void sec_hold_fork_child(void);
 
 // ---- isolate.c ------------------------------------------------------------------------------------------------------
 // Spans that were used again for another bin, since the region has no others.

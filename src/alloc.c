@@ -34,6 +34,7 @@ static void generic_tick(heap_t* heap) {
   tld->generic_count = 0;
   mim_mail_flush(tld);
   for (heap_t* each = tld->heaps; each != NULL; each = each->next) mim_heap_retire_tick(each, false);
+  mim_heap_age(heap, false);
   mim_region_purge(false);
   assert_walk(mim_heap_is_valid(heap));
 }

@@ -299,6 +299,12 @@ static void page_collect(heap_t* heap, page_t* page) {
   }
 }
 
+void mim_heap_age(heap_t* heap, bool all) {
+  for (page_t* given_up = NULL; hook_age(all, &given_up);) {
+    if (given_up != NULL) mim_page_give_up(heap, given_up);
+  }
+}
+
 void mim_heap_collect(heap_t* heap, bool force) {
   tld_t* tld = heap->tld;
   mim_mail_flush(tld);
@@ -306,6 +312,7 @@ void mim_heap_collect(heap_t* heap, bool force) {
   if (force) hook_let_go(tld, false);
   mim_heap_retire_tick(heap, force);
   if (force) for_each_page(heap, page_collect);
+  mim_heap_age(heap, force);
   mim_region_purge(force);
 }
 

@@ -280,6 +280,22 @@ mim_inline page_t* hook_hold(page_t* page) {
   return page;
 }
 
+// A freed large block of so many slices that the layer kept, to be used again: its memory reads as zero, its page belongs
+// to the caller. `*used`: bytes from the start that will be used; more may come back. NULL: there is none.
+mim_inline page_t* hook_large_take(size_t slices, size_t* used) {
+  (void)slices;
+  (void)used;
+  return NULL;
+}
+
+// Called now and then: what the layer kept for too long (or all of it) goes. False: there is no more; otherwise
+// `*given_up` is NULL, or a page that is to be given up.
+mim_inline bool hook_age(bool all, page_t** given_up) {
+  (void)all;
+  (void)given_up;
+  return false;
+}
+
 // A heap that is gone, or another thread's, was used. Reported; the plain build warns.
 void mim_plain_invalid_heap(const heap_t* heap, const char* what);
 mim_inline void hook_invalid_heap(const heap_t* heap, const char* what) {

@@ -76,6 +76,8 @@ typedef struct span_s {
 // `slices` consecutive slices whose start is a multiple of `align` (power of two; SLICE_SIZE at least). The first
 // `used` bytes will be used. Only from `arena`, unless that is 0.
 span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, bool cold, size_t bin);
+// The arena that a slice is in; 0: none.
+int mim_region_arena(size_t slice);
 // Of a span of which the first `used` bytes are in use, `more` are from now on: what comes with them reads as zero.
 void mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more);
 // `zero`: the whole span reads as zero.
@@ -142,6 +144,8 @@ bool mim_page_grow_large(page_t* page, const void* p, size_t size);
 bool mim_page_refill(page_t* page);
 // The last block of a page was freed. Owner only.
 void mim_page_empty(page_t* page);
+// The same for a page of nobody's that a heap's thread has come by.
+void mim_page_give_up(heap_t* heap, page_t* page);
 // Gives the page's memory back. Not in any queue, no owner but the caller.
 void mim_page_release(page_t* page, bool discard);
 bool mim_page_is_valid(const page_t* page);
@@ -163,6 +167,8 @@ bool mim_heap_adopt(heap_t* heap, page_t* page);
 page_t* mim_heap_reclaim(heap_t* heap, size_t bin);
 // Lets go of every page: empty ones are released, others are left to be adopted.
 void mim_heap_abandon(heap_t* heap);
+// Lets go of what the layer kept for too long, or of all of it.
+void mim_heap_age(heap_t* heap, bool all);
 void mim_heap_collect(heap_t* heap, bool force);
 bool mim_heap_is_valid(const heap_t* heap);
 extern lock_t mim_abandoned_lock;

@@ -97,6 +97,42 @@ static uintptr_t large_place(uintptr_t start, size_t room, size_t size, size_t a
   return align_up(start + offset, align) - offset;
 }
 
+// The block of a page that is the heap's. `clear`: its memory has to be zeroed.
+static void* large_make(heap_t* heap, page_t* page, size_t size, size_t align, size_t offset, size_t used,
+                        family_t family, bool clear, bool flush) {
+  uintptr_t start = (uintptr_t)mim_page_start(page);
+  uintptr_t p = large_place(start, used, size, max_size(align, MIN_ALIGN), offset, flush);
+  page->kind = KIND_LARGE;
+  page->stride = 0;
+  page->block_size = 0;
+  page->origin = p - ((uintptr_t)1 << LARGE_STRIDE_SHIFT);
+  page->large_request = size;
+  page->large_size = start + used - p;
+  page->used = 1;
+  if (clear) memset((void*)p, 0, page->large_size);
+  mim_stat_add(&heap->tld->stats.large, (int64_t)page->large_size);
+  mim_stat_blocks(page, 1, size);
+  hook_large_out(page, heap->tld, size, family);
+  mim_page_set_reciprocal(page, LARGE_RECIPROCAL);  // whole from here on
+  probe_page_fresh((void*)start, page_bytes(page), 0);
+  mim_heap_page_full(heap, page);
+  return (void*)p;
+}
+
+// A block that was kept when it was freed is used again. Its page stayed in the statistics.
+static page_t* large_again(heap_t* heap, size_t slices, size_t* used) {
+  page_t* page = hook_large_take(slices, used);
+  if (page == NULL) return NULL;
+  mim_page_set_reciprocal(page, 0);
+  mim_stat_add(&heap->tld->stats.large, -(int64_t)page->large_size);
+  page->flags = PAGE_ZERO;
+  page->next = page->prev = NULL;
+  mim_page_set_heap(page, heap);
+  heap->page_count++;
+  atomic_store_explicit(&page->owner, heap->tld, memory_order_release);
+  return page;
+}
+
 void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offset, size_t room, family_t family,
                            bool zero, bool flush) {
   if (size > mim_process.region_size || align > mim_process.region_size) return NULL;
@@ -104,31 +140,23 @@ void* mim_page_fresh_large(heap_t* heap, size_t size, size_t align, size_t offse
   // up to the alignment.
   bool none = HOOK_ZERO_BIN && size == 0 && offset == 0;  // an address alone: all of its span is guard
   size_t used = none ? 0 : align_up(max_size(size, 1) + (offset != 0 ? align : 0), mim_os_page_size());
-  size_t needed = div_up(used + hook_large_extra(), SLICE_SIZE);
-  size_t slices = needed + room / SLICE_SIZE;
-  // Of a single slice are only blocks whose memory goes back to the OS when they are freed: warm slices are for others.
-  bool cold = slices == 1;
-  span_t span = mim_region_alloc(slices, max_size(align, SLICE_SIZE), used, heap->arena, cold, BIN_LARGE);
-  if (span.start == NULL) return NULL;
-  page_t* page = page_claim(heap, &span, BIN_LARGE);
-  uintptr_t p = large_place((uintptr_t)span.start, used, size, max_size(align, MIN_ALIGN), offset, flush);
-  uintptr_t end = HOOK_LARGE_FLUSH ? (uintptr_t)span.start + used : (uintptr_t)span.start + needed * SLICE_SIZE;
-  page->kind |= KIND_LARGE;
-  page->stride = 0;
-  page->block_size = 0;
-  page->origin = p - ((uintptr_t)1 << LARGE_STRIDE_SHIFT);
-  page->large_request = size;
-  page->large_size = end - p;
-  page->used = 1;
-  if (zero && !span.zero) memset((void*)p, 0, page->large_size);
-  mim_stat_add(&heap->tld->stats.large, (int64_t)page->large_size);
-  mim_stat_blocks(page, 1, size);
-  hook_large_out(page, heap->tld, size, family);
-  mim_page_set_reciprocal(page, LARGE_RECIPROCAL);
-  if (zero) track_defined((void*)p, size);
-  probe_page_fresh(span.start, slices * SLICE_SIZE, 0);
-  mim_heap_page_full(heap, page);
-  return (void*)p;
+  size_t slices = div_up(used + hook_large_extra(), SLICE_SIZE);
+  if (!HOOK_LARGE_FLUSH) used = slices * SLICE_SIZE;
+  page_t* page = NULL;
+  bool clear = false;
+  if (room == 0 && used > 0 && align <= SLICE_SIZE && heap->arena == 0) page = large_again(heap, slices, &used);
+  if (page == NULL) {
+    // Of a single slice are only blocks whose memory goes back to the OS when they are freed: warm ones are for others.
+    bool cold = slices == 1;
+    slices += room / SLICE_SIZE;
+    span_t span = mim_region_alloc(slices, max_size(align, SLICE_SIZE), used, heap->arena, cold, BIN_LARGE);
+    if (span.start == NULL) return NULL;
+    page = page_claim(heap, &span, BIN_LARGE);
+    clear = zero && !span.zero;
+  }
+  void* p = large_make(heap, page, size, align, offset, used, family, clear, flush);
+  if (zero) track_defined(p, size);
+  return p;
 }
 
 bool mim_page_grow_large(page_t* page, const void* p, size_t size) {
@@ -178,6 +206,12 @@ void mim_page_release(page_t* page, bool discard) {
   mim_region_free((size_t)(page - mim_process.slots), slices, zero, kind);
 }
 
+void mim_page_give_up(heap_t* heap, page_t* page) {
+  mim_page_set_heap(page, heap);
+  heap->page_count++;
+  mim_page_release(page, false);
+}
+
 void mim_page_empty(page_t* page) {
   heap_t* heap = page->heap;
   if (!(page->kind & KIND_LARGE) && (page->flags & PAGE_QUEUED)) {
@@ -196,10 +230,8 @@ void mim_page_empty(page_t* page) {
     page_t* given_up = hook_hold(page);
     if (given_up != page) {
       heap->page_count--;
-      if (given_up == NULL) return;
-      mim_page_set_heap(given_up, heap);
-      heap->page_count++;
-      page = given_up;
+      if (given_up != NULL) mim_page_give_up(heap, given_up);
+      return;
     }
   }
   mim_page_release(page, false);

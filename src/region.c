@@ -324,6 +324,10 @@ span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, boo
   return span;
 }
 
+int mim_region_arena(size_t slice) {
+  return segment_at(slice / SEGMENT_SLICES)->arena;
+}
+
 void mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more) {
   lock_acquire(&mim_region_lock);
   while (slices > 0) {

@@ -1,0 +1,209 @@
+// Held blocks: what becomes of a large block, or a sampled one, when it is freed. It is made inaccessible at once, and its
+// addresses are kept out of use for a while.
+//
+//   freed --> warm: PROT_NONE, contents kept --> taken again, cleared                 (16 blocks of up to 1 MiB)
+//              |
+//              v  too many, or too old
+//             cold: guards throughout, memory back at the OS --> addresses free again (256 blocks, 32 MiB of addresses)
+//
+// Memory that goes back to the OS comes again one page fault at a time, which costs ten times what using a block of this
+// size does; so the last few blocks stay warm, and the oldest of those that fits is the next one handed out, but never
+// the last one freed. A block of which most was never touched is better cold: it would be touched to clear it.
+//
+// Stops: reads of and writes to freed large blocks, always, until their addresses are handed out again, by a fault;
+// second frees of them, told as such; stale contents in new ones.
+// Does not stop: the use of a stale address after that.
+// Costs: warm, two system calls and the clearing; up to WARM_SLICES of memory and two mappings a block. Cold, two system
+// calls and a page fault for each OS page. Sampled blocks, and all in profiles with a quarantine, go cold at once.
+//
+// Lists are under sec_hold_lock; the system calls are made without it, on pages that are in no list then.
+#include "sample.h"
+
+#define HELD_MAX 256
+#define HELD_BYTES (32 * MIB)  // of address space: what is held makes the program open other memory
+#define WARM_MAX 16
+#define WARM_BLOCK_SLICES 16
+#define WARM_SLICES 64
+#define SPARSE_LIMIT 8
+
+lock_t sec_hold_lock;
+
+typedef struct warm_s {
+  page_t* page;
+  uint64_t since;  // clock in ms
+} warm_t;
+
+static struct {
+  page_t* oldest;  // cold ones, linked by `next`
+  page_t* newest;
+  size_t count, slices;
+  warm_t warm[WARM_MAX];  // oldest first
+  _Atomic(size_t) warm_count;
+  size_t warm_slices;
+  _Atomic(int) sparse;  // how much more often warm blocks turned out mostly untouched lately
+} held;
+
+static size_t slice_of(const page_t* page) {
+  return (size_t)(page - mim_process.slots);
+}
+
+static size_t bytes_of(const page_t* page) {
+  return (size_t)page->slices << SLICE_SHIFT;
+}
+
+// ---- cold -----------------------------------------------------------------------------------------------------------
+
+// Returns one to be given up instead, if there are too many.
+static page_t* push_cold(page_t* page) {
+  size_t room = min_size(HELD_BYTES, mim_process.region_size / 256) / SLICE_SIZE;  // in slices
+  page_t* evicted = NULL;
+  lock_acquire(&sec_hold_lock);
+  held.slices += page->slices;
+  page->next = NULL;
+  if (held.newest != NULL) {
+    held.newest->next = page;
+  } else {
+    held.oldest = page;
+  }
+  held.newest = page;
+  if (++held.count > HELD_MAX || held.slices > room) {
+    evicted = held.oldest;
+    held.oldest = evicted->next;
+    if (held.oldest == NULL) held.newest = NULL;
+    held.count--;
+    held.slices -= evicted->slices;
+    evicted->next = NULL;
+  }
+  lock_release(&sec_hold_lock);
+  return evicted;
+}
+
+// ---- warm -----------------------------------------------------------------------------------------------------------
+
+static page_t* take_out(size_t at) {
+  page_t* page = held.warm[at].page;
+  size_t count = atomic_load_explicit(&held.warm_count, memory_order_relaxed);
+  for (size_t i = at; i + 1 < count; i++) held.warm[i] = held.warm[i + 1];
+  atomic_store_explicit(&held.warm_count, count - 1, memory_order_relaxed);
+  held.warm_slices -= page->slices;
+  return page;
+}
+
+static bool may_be_warm(const page_t* page) {
+  const hook_process_t* policy = &mim_process.hook;
+  return !(page->kind & KIND_SAMPLED) && page->slices <= WARM_BLOCK_SLICES && mim_region_arena(slice_of(page)) == 0 &&
+         policy->guard_kind == SEC_GUARD_LIGHT && !(policy->mechanisms & SEC_QUARANTINE) &&
+         mim_option(mi_option_purge_delay) != 0 &&
+         atomic_load_explicit(&held.sparse, memory_order_relaxed) < SPARSE_LIMIT;
+}
+
+// Returns the one that has to make room; NULL: none.
+static page_t* push_warm(page_t* page) {
+  page_t* out = NULL;
+  lock_acquire(&sec_hold_lock);
+  size_t count = atomic_load_explicit(&held.warm_count, memory_order_relaxed);
+  if (count == WARM_MAX || held.warm_slices + page->slices > WARM_SLICES) {
+    out = take_out(0);
+    count--;
+  }
+  held.warm[count] = (warm_t){page, mim_os_clock_ms()};
+  held.warm_slices += page->slices;
+  atomic_store_explicit(&held.warm_count, count + 1, memory_order_relaxed);
+  lock_release(&sec_hold_lock);
+  return out;
+}
+
+// A warm block's memory goes back to the OS. Returns a page to be given up, or NULL.
+static page_t* cool(page_t* page) {
+  bool sealed = mim_region_seal(slice_of(page), page->slices);
+  mim_os_open(mim_page_start(page), bytes_of(page));
+  if (!sealed) return page;
+  page->flags |= PAGE_SEALED;
+  return push_cold(page);
+}
+
+// Clears memory that was used, and leaves alone what was not. False: most of it was not.
+static bool clear(uint8_t* start, size_t size) {
+  size_t os_page = mim_process.hook.os_page, touched = 0;
+  for (uint8_t* at = start; at < start + size; at += os_page) {
+    const uint64_t* word = (const uint64_t*)(void*)at;
+    const uint64_t* end = (const uint64_t*)(void*)(at + os_page);
+    while (word < end && *word == 0) word++;
+    if (word == end) continue;
+    memset(at, 0, os_page);
+    touched++;
+  }
+  return touched * os_page * 2 >= size;
+}
+
+page_t* sec_hold_take(size_t slices, size_t* used) {
+  if (mim_likely(atomic_load_explicit(&held.warm_count, memory_order_relaxed) < 2)) return NULL;
+  page_t* page = NULL;
+  lock_acquire(&sec_hold_lock);
+  size_t count = atomic_load_explicit(&held.warm_count, memory_order_relaxed);
+  for (size_t i = 0; i + 1 < count && page == NULL; i++) {
+    if (held.warm[i].page->slices == slices) page = take_out(i);
+  }
+  lock_release(&sec_hold_lock);
+  if (page == NULL) return NULL;
+  uint8_t* start = mim_page_start(page);
+  size_t old = (size_t)((uint8_t*)page->origin + ((uintptr_t)1 << LARGE_STRIDE_SHIFT) + page->large_size - start);
+  if (!mim_os_open(start, bytes_of(page))) {  // no mapping to be had
+    page_t* back = push_warm(page);
+    assert_int(back == NULL);
+    (void)back;
+    return NULL;
+  }
+  int step = clear(start, old) ? -1 : 2;
+  int sparse = atomic_load_explicit(&held.sparse, memory_order_relaxed) + step;
+  atomic_store_explicit(&held.sparse, sparse < 0 ? 0 : sparse, memory_order_relaxed);
+  if (*used > old) {
+    mim_region_uncover(slice_of(page), slices, old, *used);
+  } else {
+    *used = old;
+  }
+  return page;
+}
+
+// ---- what the core calls --------------------------------------------------------------------------------------------
+
+// The page is the caller's and in no queue. Afterwards it is nobody's: a second free is found by its state.
+page_t* sec_hold(page_t* page) {
+  bool sampled = (page->kind & KIND_SAMPLED) != 0;
+  if (!sampled && !(mim_process.hook.mechanisms & SEC_LARGE_SEAL)) return page;
+  size_t room = min_size(HELD_BYTES, mim_process.region_size / 256) / SLICE_SIZE;
+  if (!sampled && page->slices > room / 4) return page;
+  sec_large_back(page);
+  bool warm = may_be_warm(page) && mim_os_close(mim_page_start(page), bytes_of(page));
+  if (!warm) {
+    if (!mim_region_seal(slice_of(page), page->slices)) return page;  // locked memory, say
+    page->flags |= PAGE_SEALED;
+    int sparse = atomic_load_explicit(&held.sparse, memory_order_relaxed);
+    if (sparse > 0) atomic_store_explicit(&held.sparse, sparse - 1, memory_order_relaxed);  // try again some time
+  }
+  state_set(page, 1, STATE_HELD);
+  atomic_store_explicit(&page->owner, &mim_tld_empty, memory_order_release);
+  if (sampled) sec_sample_dead();
+  if (!warm) return push_cold(page);
+  page_t* out = push_warm(page);
+  return out != NULL ? cool(out) : NULL;
+}
+
+bool sec_hold_age(bool all, page_t** given_up) {
+  if (mim_likely(atomic_load_explicit(&held.warm_count, memory_order_relaxed) == 0)) return false;
+  long delay = mim_option(mi_option_purge_delay);
+  if (delay < 0 && !all) return false;
+  uint64_t now = mim_os_clock_ms();
+  page_t* page = NULL;
+  lock_acquire(&sec_hold_lock);
+  size_t count = atomic_load_explicit(&held.warm_count, memory_order_relaxed);
+  if (count > 0 && (all || now - held.warm[0].since > (uint64_t)delay)) page = take_out(0);
+  lock_release(&sec_hold_lock);
+  if (page == NULL) return false;
+  *given_up = cool(page);
+  return true;
+}
+
+void sec_hold_fork_child(void) {
+  lock_reset(&sec_hold_lock);
+}
