@@ -9,7 +9,8 @@ usage() {
 usage: scripts/test.sh [options]
 
 Installs what is missing from Debian, builds the release in out/release-test and the debug build, with its internal
-checks, in out/debug-test, and runs all tests of both. Builds the libraries with clang too, in out/clang-test.
+checks, in out/debug-test, and runs all tests of both. Builds all with clang too, in out/clang-test, and runs the unit
+tests of that build.
 Warnings are errors in all of them.
 
   --quick           without the stress programs, the real programs and clang
@@ -106,12 +107,12 @@ if [[ $release_only == no ]]; then
 fi
 if [[ $quick == no && $release_only == no ]]; then
   run_stage clang out/clang-test \
-    "-DCMAKE_BUILD_TYPE=Release -DMI_WERROR=ON -DCMAKE_C_COMPILER=clang -DBUILD_TESTING=OFF" build-only
+    "-DCMAKE_BUILD_TYPE=Release -DMI_WERROR=ON -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++" "-L unit|fuzz"
 fi
 if [[ $sanitize == yes ]]; then
   run_stage address out/asan-test "-DCMAKE_BUILD_TYPE=Debug -DMI_WERROR=ON -DMI_SANITIZE=address,undefined" \
-    "-L unit|stress"
-  run_stage thread out/tsan-test "-DCMAKE_BUILD_TYPE=Debug -DMI_WERROR=ON -DMI_SANITIZE=thread" "-L unit|stress"
+    "-L unit|stress|fuzz"
+  run_stage thread out/tsan-test "-DCMAKE_BUILD_TYPE=Debug -DMI_WERROR=ON -DMI_SANITIZE=thread" "-L unit|stress|fuzz"
 fi
 
 printf '\n%s== Summary%s\n' "$c_bold" "$c_off"

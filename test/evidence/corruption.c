@@ -365,7 +365,7 @@ static void run_whole(size_t trials) {
   tally_t from[WHOLE_KINDS];
   bool whole = read(ends[0], from, sizeof(from)) == (ssize_t)sizeof(from);
   close(ends[0]);
-  int status;
+  int status = 0;
   if (process < 0 || waitpid(process, &status, 0) != process || status != 0 || !whole) {
     printf("a process of its own ended with status %#x: %s\n", (unsigned)status, verdict(false));
     return;
