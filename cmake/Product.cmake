@@ -5,7 +5,8 @@
 #                 from different allocators
 #   NAME-obj      that member itself, to be put first on a link line
 #
-# and NAME-objects, the objects as compiled, for tests of internal functions.
+# and NAME-objects, the objects as compiled, for tests of internal functions. SHARED_SOURCES are in the shared object
+# only; there, calls of the functions named after WRAP go to their __wrap_FUNCTION.
 
 # All objects of a product as one, in which the names shared only between its files (hidden ones, and libsodium's) have
 # become local: they can neither clash with a program's nor be reached from it.
@@ -45,31 +46,42 @@ function(mim_single_object name output)
 endfunction()
 
 function(mim_add_product name)
-  cmake_parse_arguments(arg "SECURE" "" "SOURCES" ${ARGN})
+  cmake_parse_arguments(arg "SECURE" "" "SOURCES;SHARED_SOURCES;WRAP" ${ARGN})
   set(output "${name}${MIM_SUFFIX}")
   set(archive "")
 
   add_library(${name}-objects OBJECT ${arg_SOURCES})
-  set_target_properties(${name}-objects PROPERTIES
-    C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS ON POSITION_INDEPENDENT_CODE ON)
-  target_include_directories(${name}-objects PRIVATE "${PROJECT_SOURCE_DIR}/include")
-  target_compile_options(${name}-objects PRIVATE ${MIM_COMPILE_FLAGS} ${MIM_WARNING_FLAGS}
-    "$<$<CONFIG:Release>:-O2>")
-  if(MI_TRACK STREQUAL "asan")
-    target_compile_options(${name}-objects PRIVATE -fno-sanitize=address)  # see src/track.h
+  set(objects ${name}-objects)
+  set(shared_objects "$<TARGET_OBJECTS:${name}-objects>")
+  if(arg_SHARED_SOURCES)
+    add_library(${name}-shared-objects OBJECT ${arg_SHARED_SOURCES})
+    list(APPEND objects ${name}-shared-objects)
+    list(APPEND shared_objects "$<TARGET_OBJECTS:${name}-shared-objects>")
   endif()
-  target_compile_definitions(${name}-objects PRIVATE MIM_DEBUG=${MIM_DEBUG} ${MIM_DEFINITIONS})
   if(arg_SECURE)
     set(archive ${MIM_SODIUM_ARCHIVE})
-    target_compile_definitions(${name}-objects PRIVATE MIM_SECURE=1 ${MIM_ENTROPY_DEFINITION})
-    target_include_directories(${name}-objects SYSTEM PRIVATE ${MIM_SODIUM_INCLUDE})
-  else()
-    target_compile_definitions(${name}-objects PRIVATE MIM_SECURE=0)
   endif()
+  foreach(target IN LISTS objects)
+    set_target_properties(${target} PROPERTIES
+      C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS ON POSITION_INDEPENDENT_CODE ON)
+    target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/include")
+    target_compile_options(${target} PRIVATE ${MIM_COMPILE_FLAGS} ${MIM_WARNING_FLAGS}
+      "$<$<CONFIG:Release>:-O2>")
+    if(MI_TRACK STREQUAL "asan")
+      target_compile_options(${target} PRIVATE -fno-sanitize=address)  # see src/track.h
+    endif()
+    target_compile_definitions(${target} PRIVATE MIM_DEBUG=${MIM_DEBUG} ${MIM_DEFINITIONS})
+    if(arg_SECURE)
+      target_compile_definitions(${target} PRIVATE MIM_SECURE=1 ${MIM_ENTROPY_DEFINITION})
+      target_include_directories(${target} SYSTEM PRIVATE ${MIM_SODIUM_INCLUDE})
+    else()
+      target_compile_definitions(${target} PRIVATE MIM_SECURE=0)
+    endif()
+  endforeach()
 
   set(exports "${PROJECT_SOURCE_DIR}/cmake/mimalloc.map")
   set(link_map "${PROJECT_BINARY_DIR}/${output}-shared.map")
-  add_library(${name} SHARED "$<TARGET_OBJECTS:${name}-objects>")
+  add_library(${name} SHARED ${shared_objects})
   set_target_properties(${name} PROPERTIES
     LINKER_LANGUAGE C OUTPUT_NAME ${output} VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
     LINK_DEPENDS "${exports}")
@@ -77,6 +89,9 @@ function(mim_add_product name)
     "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
   target_link_options(${name} PRIVATE ${MIM_LINK_FLAGS} "-Wl,--version-script=${exports}" -Wl,--exclude-libs,ALL
     "-Wl,-Map=${link_map}")
+  foreach(wrapped IN LISTS arg_WRAP)
+    target_link_options(${name} PRIVATE "-Wl,--wrap=${wrapped}")
+  endforeach()
   target_link_libraries(${name} PRIVATE ${archive} Threads::Threads)
 
   mim_single_object(${name} ${output} ${archive})

@@ -46,6 +46,7 @@ set(MIM_SECURE_SOURCES
   secure/invalid.c
   secure/isolate.c
   secure/keys.c
+  secure/memory.c
   secure/policy.c
   secure/quarantine.c
   secure/report.c
@@ -55,12 +56,19 @@ set(MIM_SECURE_SOURCES
   secure/trace.c
   secure/wipe.c)
 
-foreach(list MIM_CORE_SOURCES MIM_PLAIN_SOURCES MIM_OVERRIDE_SOURCES MIM_SECURE_SOURCES)
+# The secure product's shared library only, where libc's names are overridden; the library's own calls of these go past
+# the overridden names.
+set(MIM_SECURE_SHARED_SOURCES
+  secure/override_memory.c)
+set(MIM_SECURE_WRAPPED memcpy memmove memset)
+
+foreach(list MIM_CORE_SOURCES MIM_PLAIN_SOURCES MIM_OVERRIDE_SOURCES MIM_SECURE_SOURCES MIM_SECURE_SHARED_SOURCES)
   list(TRANSFORM ${list} PREPEND "${PROJECT_SOURCE_DIR}/")
 endforeach()
 
 file(GLOB_RECURSE unlisted CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*.c" "${PROJECT_SOURCE_DIR}/secure/*.c")
-list(REMOVE_ITEM unlisted ${MIM_CORE_SOURCES} ${MIM_PLAIN_SOURCES} ${MIM_OVERRIDE_SOURCES} ${MIM_SECURE_SOURCES})
+list(REMOVE_ITEM unlisted ${MIM_CORE_SOURCES} ${MIM_PLAIN_SOURCES} ${MIM_OVERRIDE_SOURCES} ${MIM_SECURE_SOURCES}
+  ${MIM_SECURE_SHARED_SOURCES})
 if(unlisted)
   message(WARNING "cmake/Sources.cmake does not list, and nothing is built from: ${unlisted}")
 endif()

@@ -197,6 +197,9 @@ static void put_access(out_t* out, const facts_t* facts) {
     out_put(out, "    access:    at byte %zu of a freed %zu-byte block\n", inside, size);
   } else if (r->fault == MI_FAULT_ACCESS_ZERO_SIZE) {
     out_put(out, "    access:    at byte %zu of a block of 0 bytes\n", inside);
+  } else if (r->fault == MI_FAULT_MEMORY_RANGE && at >= 0) {
+    out_put(out, "    access:    %zu byte%s from byte %zu of a %zu-byte block\n", r->access_size, plural(r->access_size),
+            inside, size);
   } else if (at < 0) {
     out_put(out, "    access:    %zu byte%s before the start of a %zu-byte block\n", before, plural(before), size);
   } else if (inside >= size && r->fault != MI_FAULT_DOUBLE_FREE) {
@@ -368,6 +371,7 @@ static void put_json(out_t* out, const facts_t* facts) {
     put_address(out, "heap", facts->page->heap);
   }
   put_string(out, "operation", r->operation);
+  if (r->access_size != 0) put_size(out, "access_size", r->access_size);
   put_string(out, "note", r->detail);
   put_json_frames(out, "trace", state.trace, state.trace_count);
   if (r->allocated != NULL) put_json_frames(out, "allocated", r->allocated->frames, r->allocated->count);
