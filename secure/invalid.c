@@ -357,3 +357,16 @@ void sec_fork_parent(void) {
   lock_release(&sec_hold_lock);
   lock_release(&sec_keys_lock);
 }
+
+// For any address, without a report: to the end of what was asked for of the live block it is in.
+size_t mi_malloc_object_size(const void* p) {
+  const page_t* page = mim_page_seek(p);
+  if (page == NULL) return SIZE_MAX;
+  if (!mim_page_look(page)) return 0;
+  place_t place;
+  uint16_t state;
+  classify(page, p, &place, &state);
+  if (!state_is_live(state)) return 0;
+  const uint8_t* end = (const uint8_t*)start_of(page, place.index) + request_of(page, state);
+  return (const uint8_t*)p < end ? (size_t)(end - (const uint8_t*)p) : 0;
+}

@@ -25,29 +25,28 @@ extern void __chk_fail(void) __attribute__((noreturn));  // "buffer overflow det
 
 // ---- room -----------------------------------------------------------------------------------------------------------
 
-// 0: `p` is in no live block of the page, or behind the end of what was asked for.
-static size_t room_in(const page_t* page, const void* p, uintptr_t* block) {
-  if (mim_unlikely(page->reciprocal == 0)) return 0;
+typedef struct range_s {
+  uintptr_t start, end;
+} range_t;
+
+// The live block that `p` is in, as far as was asked for; {0, 0}: it is in none.
+static range_t live_block(const page_t* page, const void* p) {
+  if (mim_unlikely(page->reciprocal == 0)) return (range_t){0, 0};
   uintptr_t index = page_place(page, p).index;
   bool large = (page->kind & KIND_LARGE) != 0;
-  if (mim_unlikely(large && index != 1)) return 0;
+  if (mim_unlikely(large && index != 1)) return (range_t){0, 0};
   uint16_t state = state_get(page, index);
-  if (mim_unlikely(!state_is_live(state))) return 0;
-  *block = page->origin + (large ? (uintptr_t)1 << LARGE_STRIDE_SHIFT : index * page->stride);
-  uintptr_t end = *block + (large ? page->large_request : page->block_size - (state & STATE_SLACK_MASK));
-  return (uintptr_t)p < end ? end - (uintptr_t)p : 0;
+  if (mim_unlikely(!state_is_live(state))) return (range_t){0, 0};
+  uintptr_t start = page->origin + (large ? (uintptr_t)1 << LARGE_STRIDE_SHIFT : index * page->stride);
+  return (range_t){start, start + (large ? page->large_request : page->block_size - (state & STATE_SLACK_MASK))};
 }
 
-// Bytes from `p` to the end of its block; SIZE_MAX: it is not ours.
+// Bytes from `p` to the end of its block; SIZE_MAX: it is not ours; 0: it is in no live block, or behind the request.
 mim_inline size_t room_at(const void* p) {
-  uintptr_t block;
   const page_t* page = mim_page_find(p);
-  return mim_likely(page == NULL) ? SIZE_MAX : room_in(page, p, &block);
-}
-
-// For any address, without a report: to the end of what was asked for of the live block it is in.
-size_t mi_malloc_object_size(const void* p) {
-  return room_at(p);
+  if (mim_likely(page == NULL)) return SIZE_MAX;
+  range_t block = live_block(page, p);
+  return (uintptr_t)p < block.end ? block.end - (uintptr_t)p : 0;
 }
 
 // ---- violations -----------------------------------------------------------------------------------------------------
@@ -60,15 +59,14 @@ static mim_cold void outside(const void* p, size_t size, int access, const char*
   if (!(mim_process.hook.mechanisms & SEC_CHECKED_MEMORY)) return;  // before the table is set (override_memory.c)
   page_t* page = mim_page_find(p);
   sec_report_t report = {.address = p, .operation = name, .detail = details[access], .access_size = size};
-  uintptr_t block = 0;
-  size_t room = room_in(page, p, &block);
-  if (room != 0) {
+  range_t block = live_block(page, p);
+  if (block.start != 0) {
     report.page = page;
     report.index = page_place(page, p).index;
-    report.block = (const void*)block;
+    report.block = (const void*)block.start;
     report.block_size = (page->kind & KIND_LARGE) ? page->large_size : page->block_size;
-    report.request = (uintptr_t)p - block + room;
-    report.offset = (ptrdiff_t)((uintptr_t)p - block);
+    report.request = block.end - block.start;
+    report.offset = (ptrdiff_t)((uintptr_t)p - block.start);
   } else {
     sec_fault_describe(&report);
   }

@@ -67,16 +67,16 @@ static struct __attribute__((aligned(4096))) {
   struct {
     void* (*memmove)(void*, const void*, size_t);
     void* (*memset)(void*, int, size_t);
-  } next;      // what the library itself calls
+  } next;  // what the library itself calls
 } table = {.go = {FUNCTIONS(EARLY)}, .next = {early_memmove, early_memset}};
 
 #define SET(member, function) __atomic_store_n(&(member), function, __ATOMIC_RELAXED)
 
 // libc's function behind ours. dlsym may allocate, and so come back here: the table serves all the while.
-#define FIND(result, name, parameters, arguments)                                                \
-  if (!checked) {                                                                                \
-    void* found = dlsym(RTLD_NEXT, strcmp(#name, "memcpy") == 0 ? "memmove" : #name);            \
-    if (found != NULL) SET(table.go.name, (result(*) parameters)(uintptr_t)found);               \
+#define FIND(result, name, parameters, arguments) \
+  if (!checked) { \
+    void* found = dlsym(RTLD_NEXT, strcmp(#name, "memcpy") == 0 ? "memmove" : #name); \
+    if (found != NULL) SET(table.go.name, (result(*) parameters)(uintptr_t)found); \
   }
 
 static void fill_in(bool checked) {
@@ -99,9 +99,9 @@ __attribute__((constructor(101))) static void memory_constructor(void) {
 // ---- the names ------------------------------------------------------------------------------------------------------
 
 #define EXPORT(result, name, parameters, arguments) \
-  MI_EXPORT result name parameters;                 \
-  result name parameters {                          \
-    return table.go.name arguments;                 \
+  MI_EXPORT result name parameters; \
+  result name parameters { \
+    return table.go.name arguments; \
   }
 FUNCTIONS(EXPORT)
 

@@ -7,10 +7,14 @@ file=$1 list=$2 product=$3 override=${4:-}
 temp=$(mktemp -d)
 trap 'rm -rf -- "$temp"' EXIT
 
-# names end at the first blank; "name secure" is exported by the secure product only
-awk -v product="$product" -v override="$override" '
+# names end at the first blank; "name secure" is exported by the secure product only, "name secure shared" by its shared
+# object only
+shared=no
+if [[ $file == *.so* ]]; then shared=yes; fi
+awk -v product="$product" -v override="$override" -v shared="$shared" '
   /^#/ || NF == 0 { next }
   override == "without-override" && $1 !~ /^mi_/ { next }
+  $3 == "shared" && shared == "no" { next }
   NF == 1 || $2 == product { print $1 }' "$list" | LC_ALL=C sort >"$temp/wanted"
 duplicates=$(uniq -d "$temp/wanted")
 [[ -z $duplicates ]] || { echo "$list: listed twice: $duplicates" >&2; exit 1; }

@@ -42,7 +42,24 @@ static verdict_t secret_by_memcpy(size_t size) {
   return PREVENTED;
 }
 
-// The same through the kernel, which answers EFAULT where memory ends.
+// One byte too many is copied, or a string's terminator is looked for behind the block.
+static verdict_t memcpy_1(size_t size) {
+  char* p = crowd(size);
+  fill(p, size);
+  at(MISUSE);
+  memcpy(elsewhere, hide(p), size + 1);
+  return MISSED;
+}
+
+static verdict_t strcpy_unterminated(size_t size) {
+  char* p = crowd(size);
+  fill(p, size);
+  at(MISUSE);
+  strcpy(elsewhere, hide(p));
+  return MISSED;
+}
+
+// The 64 KiB through the kernel, which answers EFAULT where memory ends.
 static verdict_t secret_by_write(size_t size) {
   char* p = crowd(size);
   int ends[2];
@@ -79,6 +96,8 @@ static const kind_t kinds[] = {
   {"before-16", before_16, "16 bytes before the block are read", 0},
   {"before-64k", before_64k, "64 KiB before the block are read, downwards", 0},
   {"secret-by-memcpy", secret_by_memcpy, "64 KiB too many are copied; a neighbour's secret must not be there", 0},
+  {"memcpy-1", memcpy_1, "memcpy of one byte too many out of the block", 0},
+  {"strcpy-unterminated", strcpy_unterminated, "strcpy of n characters without a terminator", 1},
   {"secret-by-write", secret_by_write, "write(2) of 64 KiB past the end", 0},
   {"strlen-unterminated", strlen_unterminated, "strlen of n characters without a terminator", 1},
 };
