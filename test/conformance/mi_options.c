@@ -44,6 +44,15 @@ static void test_mi_option_set(void) {
   CHECK(mi_option_get(mi_option_purge_delay) == -1);
   context("it said: %s", said);
   CHECK(said_pieces == 1 && has("'purge_delay'") && has("-2") && has("-1 to 86400000"));
+  mi_option_set(mi_option_max_warnings, 0);  // no limit
+  for (int i = 0; i < _mi_option_last; i++) {  // absurd values of each
+    long before = mi_option_get((mi_option_t)i);
+    forget();
+    mi_option_set((mi_option_t)i, LONG_MIN);
+    context("option %d: %s", i, said);
+    CHECK(mi_option_get((mi_option_t)i) == before && said_pieces == 1);
+    CHECK(has("-9223372036854775808 is not accepted: expected ") && has("it stays "));
+  }
   forget();
   mi_option_set(_mi_option_last, 1);
   mi_option_set((mi_option_t)-5, 1);
