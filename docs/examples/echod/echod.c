@@ -77,7 +77,7 @@ static void on_violation(const mi_violation_t* violation, void* arg) {
 typedef struct connection_s {
   int socket;
   mi_heap_t* heap;
-  char* line;    // LINE_SIZE bytes
+  char* line;  // LINE_SIZE bytes
   size_t length;
 } connection_t;
 
