@@ -40,6 +40,7 @@ bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
   if (wipe && (page->kind & KIND_DENSE) && page->block_size <= QUICK_MAX && !sec_quarantine_wants(page)) {
     page->kind |= KIND_QUICK;
   }
+  if (!(page->kind & KIND_FENCE) && !wipe && !sec_quarantine_wants(page)) page->kind |= KIND_BARE;
   uint16_t state = STATE_NEVER | (uint16_t)fresh;
   for (size_t i = 0; i < state_count(page); i++) state_set(page, i, state);
   return true;

@@ -31,6 +31,7 @@
 
 // The layer's bits of page->kind.
 enum {
+  KIND_BARE = 4,       // nothing but states is kept, as in profile `fast`: the fast paths know these too
   KIND_FENCE = 8,
   KIND_WIPE = 16,
   KIND_DENSE = 32,     // fenced blocks lie end to end, so the byte before one is the last of another

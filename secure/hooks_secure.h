@@ -52,10 +52,17 @@ mim_inline void hook_push(page_t* page, uintptr_t index) {
   page->local_free = index;  // the last one freed is not the next one handed out
 }
 
-// Inline for KIND_QUICK; larger blocks, and all of profiles that do less, go through the functions of entry.c.
+mim_inline void* hand_out_bare(page_t* page, uintptr_t index, size_t size, family_t family, bool zero) {
+  if (mim_unlikely(!(page->kind & KIND_BARE) || !state_is_free(state_get(page, index)))) return NULL;
+  uint8_t* p = page_block(page, index);
+  if (zero) memset(p, 0, size);
+  state_set(page, index, state_live(family, page->block_size - size));
+  return p;
+}
+
+// Inline for KIND_QUICK and bare pages; larger blocks go through the functions of entry.c.
 mim_inline void* hook_hand_out(page_t* page, uintptr_t index, size_t size, family_t family, bool zero) {
-  (void)zero;  // it is
-  if (mim_unlikely(!(page->kind & KIND_QUICK))) return NULL;
+  if (mim_unlikely(!(page->kind & KIND_QUICK))) return hand_out_bare(page, index, size, family, zero);
   uint16_t* state = &page->hook.entries[index];
   unsigned key = page->hook_key;
   unsigned found = __atomic_load_n(state, __ATOMIC_RELAXED);
@@ -84,7 +91,7 @@ mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
   unsigned slack = family == FAMILY_ANY ? (state_get(page, place.index) & ~STATE_FAMILY_MASK) ^ STATE_LIVE
                                         : state_get(page, place.index) ^ state_live(family, 0);
   if (mim_unlikely(slack > STATE_SLACK_MASK)) return 0;
-  if (mim_unlikely(!(page->kind & KIND_QUICK))) return 0;
+  if (mim_unlikely(!(page->kind & KIND_QUICK))) return (page->kind & KIND_BARE) ? place.index : 0;
   size_t block_size = page->block_size;
   uint8_t* end = (uint8_t*)p + block_size;
   uint64_t mixed = fence_mix(page, place.index);

@@ -270,22 +270,26 @@ void mi_subproc_add_current_thread(mi_subproc_id_t id) {
 
 // ---- collecting -----------------------------------------------------------------------------------------------------
 
-// Empty pages that were kept because they are the last of their bin grow older by one, and are given back at last.
+// Empty pages that were kept grow older by one, and are given back at last.
 void mim_heap_retire_tick(heap_t* heap, bool force) {
   if (heap->retired_min > heap->retired_max) return;
   size_t min = BIN_COUNT, max = 0;
+  heap->retired_slices = 0;
   for (size_t bin = heap->retired_min; bin <= heap->retired_max; bin++) {
-    page_t* page = heap->bins[bin].first;
-    if (page == NULL || !(page->flags & PAGE_RETIRED)) continue;
-    if (page->used > 0) {
-      page->flags &= (uint8_t)~PAGE_RETIRED;
-    } else if (force || --page->retire_age == 0) {
-      mim_heap_queue_remove(heap, page);
-      mim_count(&heap->tld->stats.retired, 1);
-      mim_page_release(page, false);
-    } else {
-      if (bin < min) min = bin;
-      max = bin;
+    for (page_t *page = heap->bins[bin].first, *next; page != NULL; page = next) {
+      next = page->next;
+      if (!(page->flags & PAGE_RETIRED)) continue;
+      if (page->used > 0) {
+        page->flags &= (uint8_t)~PAGE_RETIRED;
+      } else if (force || --page->retire_age == 0) {
+        mim_heap_queue_remove(heap, page);
+        mim_count(&heap->tld->stats.retired, 1);
+        mim_page_release(page, false);
+      } else {
+        heap->retired_slices += page->slices;
+        if (bin < min) min = bin;
+        max = bin;
+      }
     }
   }
   heap->retired_min = (uint16_t)min;

@@ -4,6 +4,8 @@
 
 // Ticks of the generic path that an empty page is kept for.
 #define RETIRE_AGE 16
+// What a heap keeps of empty pages with a guard behind each block: each guard is a system call.
+#define RETIRED_SLICES 64
 
 static size_t page_bytes(const page_t* page) {
   return (size_t)page->slices << SLICE_SHIFT;
@@ -216,7 +218,11 @@ void mim_page_empty(page_t* page) {
   heap_t* heap = page->heap;
   if (!(page->kind & KIND_LARGE) && (page->flags & PAGE_QUEUED)) {
     page_queue_t* queue = &heap->bins[page->bin];
-    if (queue->first == page && queue->last == page) {  // the last of its bin: likely to be needed again
+    bool last = queue->first == page && queue->last == page;  // of its bin: likely to be needed again
+    bool counted = (page->flags & PAGE_RETIRED) != 0;
+    bool dear = page->stride > page->block_size && heap->retired_slices + page->slices <= RETIRED_SLICES;
+    if (last || dear || counted) {
+      if (!counted) heap->retired_slices += page->slices;
       page->flags |= PAGE_RETIRED;
       page->retire_age = RETIRE_AGE;
       if (page->bin < heap->retired_min) heap->retired_min = page->bin;

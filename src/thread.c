@@ -103,6 +103,7 @@ static void tld_end(tld_t* tld) {
   mim_heap_abandon(backing);
   backing->retired_min = BIN_COUNT;
   backing->retired_max = 0;
+  backing->retired_slices = 0;
   mim_stats_merge(&tld->stats);
   hook_thread_done(tld);
   probe_thread_end(tld->thread_id);

@@ -67,14 +67,14 @@ typedef enum family_e {
 // What a page is: final while it has blocks, so that other threads may read it.
 enum {
   KIND_LARGE = 1,      // one block, recorded in large_request/large_size
-};                     // 8 and above are the secure layer's
+};                     // 4 and above are the secure layer's
 
 // How a page is: the owner's alone.
 enum {
   PAGE_LISTED = 2,     // in the list of abandoned pages (under its lock)
   PAGE_ZERO = 4,       // every block on `free` reads as zero (but, in the plain build, its link)
   PAGE_IN_FULL = 8,    // in its heap's list of full pages; its owner is then tagged OWNER_FULL
-  PAGE_RETIRED = 16,   // empty, kept for a while because it is the last of its bin
+  PAGE_RETIRED = 16,   // empty, kept for a while: the last of its bin, or dear to make again
   PAGE_QUEUED = 32,    // in the queue of its bin
   PAGE_SEALED = 64,    // a freed large block that is kept, inaccessible
 };
@@ -193,6 +193,7 @@ struct mi_heap_s {
   size_t page_count;              // pages in queues and the full list
   uint16_t retired_min;           // bins that may hold a retired page: min..max, none when min > max
   uint16_t retired_max;
+  uint32_t retired_slices;        // of retired pages, at most
   int arena;                      // 0: anywhere but in exclusive arenas; otherwise only in this one
   int tag;
   size_t sample_rate;             // one allocation in so many is a sampled guarded block; SIZE_MAX: as the policy says
