@@ -117,9 +117,9 @@ static page_t* push_warm(page_t* page) {
 static page_t* cool(page_t* page) {
   bool sealed = mim_region_seal(slice_of(page), page->slices);
   mim_os_open(mim_page_start(page), bytes_of(page));
-  if (!sealed) return page;
-  page->flags |= PAGE_SEALED;
-  return push_cold(page);
+  if (sealed) return push_cold(page);
+  page->flags &= (uint8_t)~PAGE_SEALED;
+  return page;
 }
 
 // Clears memory that was used, and leaves alone what was not. False: most of it was not.
@@ -177,10 +177,10 @@ page_t* sec_hold(page_t* page) {
   bool warm = may_be_warm(page) && mim_os_close(mim_page_start(page), bytes_of(page));
   if (!warm) {
     if (!mim_region_seal(slice_of(page), page->slices)) return page;  // locked memory, say
-    page->flags |= PAGE_SEALED;
     int sparse = atomic_load_explicit(&held.sparse, memory_order_relaxed);
     if (sparse > 0) atomic_store_explicit(&held.sparse, sparse - 1, memory_order_relaxed);  // try again some time
   }
+  page->flags |= PAGE_SEALED;
   state_set(page, 1, STATE_HELD);
   atomic_store_explicit(&page->owner, &mim_tld_empty, memory_order_release);
   if (sampled) sec_sample_dead();
