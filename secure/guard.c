@@ -143,10 +143,12 @@ void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, siz
   }
 }
 
-void sec_guard_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more) {
+bool sec_guard_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more) {
+  bool guarded = bits_all(guards->all, first + used / SLICE_SIZE, first + div_up(more, SLICE_SIZE));
   remove_guards(base + first * SLICE_SIZE + used, more - used);
   bits_set(guards->full, first, first + div_up(more, SLICE_SIZE), false);
   bits_set(guards->all, first, first + more / SLICE_SIZE, false);
+  return guarded;  // or the guards were refused: in locked memory
 }
 
 bool sec_guard_span_back(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, span_kind_t kind) {

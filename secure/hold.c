@@ -158,7 +158,7 @@ page_t* sec_hold_take(size_t slices, size_t* used) {
   int sparse = atomic_load_explicit(&held.sparse, memory_order_relaxed) + step;
   atomic_store_explicit(&held.sparse, sparse < 0 ? 0 : sparse, memory_order_relaxed);
   if (*used > old) {
-    mim_region_uncover(slice_of(page), slices, old, *used);
+    if (!mim_region_uncover(slice_of(page), slices, old, *used)) memset(start + old, 0, *used - old);
   } else {
     *used = old;
   }

@@ -268,9 +268,9 @@ mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t firs
   sec_guard_span_out(guards, base, first, slices, used);
 }
 
-void sec_guard_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more);
-mim_inline void hook_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more) {
-  sec_guard_span_grow(guards, base, first, used, more);
+bool sec_guard_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more);
+mim_inline bool hook_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more) {
+  return sec_guard_span_grow(guards, base, first, used, more);
 }
 
 bool sec_guard_span_back(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, span_kind_t kind);

@@ -351,12 +351,14 @@ mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t firs
 }
 
 // Of a span, or its part in this segment, that begins at slice `first` and has `used` bytes in use, `more` are from now on.
-mim_inline void hook_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more) {
+// True: what comes with them was under guards, and reads as zero.
+mim_inline bool hook_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more) {
   (void)guards;
   (void)base;
   (void)first;
   (void)used;
   (void)more;
+  return false;
 }
 
 // Slices of a span come back. Returns true when its contents are gone (made inaccessible): it reads as zero later.

@@ -78,8 +78,9 @@ typedef struct span_s {
 span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, bool cold, size_t bin);
 // The arena that a slice is in; 0: none.
 int mim_region_arena(size_t slice);
-// Of a span of which the first `used` bytes are in use, `more` are from now on: what comes with them reads as zero.
-void mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more);
+// Of a span of which the first `used` bytes are in use, `more` are from now on. True: what comes with them was under
+// guards, and reads as zero.
+bool mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more);
 // `zero`: the whole span reads as zero.
 void mim_region_free(size_t slice, size_t slices, bool zero, span_kind_t kind);
 // Takes whole segments into use for an arena, opened at once or on demand. Its `start` is NULL when out of memory.

@@ -328,7 +328,8 @@ int mim_region_arena(size_t slice) {
   return segment_at(slice / SEGMENT_SLICES)->arena;
 }
 
-void mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more) {
+bool mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more) {
+  bool zero = true;
   lock_acquire(&mim_region_lock);
   while (slices > 0) {
     segment_t* segment = segment_at(slice / SEGMENT_SLICES);
@@ -336,13 +337,16 @@ void mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more) {
     size_t here = min_size(slices, SEGMENT_SLICES - first);
     size_t used_here = min_size(used, here * SLICE_SIZE);
     size_t more_here = min_size(more, here * SLICE_SIZE);
-    if (more_here > used_here) hook_span_grow(&segment->guards, segment->start, first, used_here, more_here);
+    if (more_here > used_here) {
+      zero &= hook_span_grow(&segment->guards, segment->start, first, used_here, more_here);
+    }
     slice += here;
     slices -= here;
     used -= used_here;
     more -= more_here;
   }
   lock_release(&mim_region_lock);
+  return zero;
 }
 
 // ---- arenas ---------------------------------------------------------------------------------------------------------
