@@ -100,17 +100,18 @@ mim_inline void check_fortified(size_t size, size_t room) {
 
 // ---- memory ---------------------------------------------------------------------------------------------------------
 
+// Of no bytes at all there may be no address either: programs do call these with NULL and 0.
 mim_inline void* copy(void* to, const void* from, size_t size, size_t room, const char* name) {
   check(to, size, WRITE, name);
   check(from, size, READ, name);
   check_fortified(size, room);
-  return memmove(to, from, size);
+  return size == 0 ? to : memmove(to, from, size);
 }
 
 mim_inline void* fill(void* to, int byte, size_t size, size_t room) {
   check(to, size, WRITE, "memset");
   check_fortified(size, room);
-  return memset(to, byte, size);
+  return size == 0 ? to : memset(to, byte, size);
 }
 
 void* sec_checked_memcpy(void* to, const void* from, size_t size) {
