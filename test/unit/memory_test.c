@@ -27,13 +27,13 @@ static size_t before;
 
 // A block of which the compiler knows nothing.
 static char* block_of(size_t size) {
-  char* volatile p = malloc(size);
+  char* volatile p = mi_malloc(size);
   assert_non_null(p);
   return p;
 }
 
 static void give_back(char* volatile p) {
-  free(p);
+  mi_free(p);
 }
 
 static void test_legal(void** state) {
