@@ -30,6 +30,13 @@ endforeach()
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 
+# Tools read reports and statistics of any build; they are the same in all.
+install(PROGRAMS "${PROJECT_SOURCE_DIR}/scripts/mimalloc-run" "${PROJECT_SOURCE_DIR}/scripts/mimalloc-report"
+  "${PROJECT_SOURCE_DIR}/scripts/mimalloc-heap-map" "${PROJECT_SOURCE_DIR}/scripts/mimalloc-stats-prometheus"
+  DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT tools)
+install(FILES "${PROJECT_SOURCE_DIR}/scripts/completion/mimalloc-run"
+  DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" COMPONENT tools)
+
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/mimalloc-config.cmake.in"
   "${PROJECT_BINARY_DIR}/mimalloc-config.cmake" INSTALL_DESTINATION "${package_dir}"
   PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)

@@ -35,6 +35,8 @@ expected=$(
     echo "$libdir/lib$name.a" "$libdir/$name.o" "$libdir/pkgconfig/$name.pc"
     echo "$libdir/cmake/mimalloc/$product-targets.cmake" "$libdir/cmake/mimalloc/$product-targets-CONFIG.cmake"
   done | tr ' ' '\n'
+  printf 'bin/%s\n' mimalloc-run mimalloc-report mimalloc-heap-map mimalloc-stats-prometheus
+  echo share/bash-completion/completions/mimalloc-run
   echo "$libdir/cmake/mimalloc/mimalloc-config.cmake"
   echo "$libdir/cmake/mimalloc/mimalloc-config-version.cmake"
 )
@@ -84,5 +86,16 @@ for i in "${!products[@]}"; do
   quietly "$cc" -o "$temp/by-hand" "$prefix/$libdir/$name.o" "-I$prefix/include" "$here/main.c"
   quietly "$temp/by-hand" "$version" "$kind"
   quietly env LD_PRELOAD="$prefix/$libdir/lib$name.so" /bin/ls /
+done
+
+# ---- the launcher finds the library it was installed with ----
+for i in "${!products[@]}"; do
+  option=--plain
+  [[ ${products[i]} != *-secure ]] || option=
+  if [[ ${names[i]} == "${products[i]}" ]]; then  # builds of other names are named by --library
+    # shellcheck disable=SC2016,SC2086  # expanded by the shell it starts; no option is no word
+    quietly "$prefix/bin/mimalloc-run" $option -- sh -c '[ -n "$(grep -F "$1" /proc/self/maps)" ]' sh \
+      "$prefix/$libdir/lib${names[i]}.so"
+  fi
 done
 echo "installed and used: ${names[*]}"
