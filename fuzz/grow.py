@@ -34,7 +34,7 @@ def op(code, slot, rng, a=None, b=None, c=None, d=None):
 def sequence(rng, ops, code_of, threads):
     out = [rng.randbytes(8)]
     thread = (lambda: rng.randrange(4) << 6) if threads else (lambda: 0)
-    kind = rng.randrange(5)
+    kind = rng.randrange(7)
     length = rng.choice((8, 20, 40, 80))
     if kind == 0:  # anything
         while len(out) < length:
@@ -56,6 +56,21 @@ def sequence(rng, ops, code_of, threads):
         for i in range(length // 4):
             name = rng.choice(["pile_grow", "pile_grow", "pile_shrink", "collect", "heap_visit", "alloc", "free", "stats"])
             out.append(op(code_of[name], i | thread(), rng))
+    elif kind == 5:  # blocks of a few sizes, freed and used again, with something done to them in between
+        sizes = [(rng.randrange(256), rng.randrange(256)) for _ in range(2)]
+        chosen = rng.choice(ops)
+        for turn in range(5):
+            for i in range(40):
+                a, b = sizes[i % 2]
+                out.append(op(code_of["alloc" if turn % 2 else "alloc_zero"], i | thread(), rng, a=a, b=b))
+            for i in rng.sample(range(40), 4):
+                out.append(op(chosen, i | thread(), rng))
+            for i in range(40):
+                out.append(op(code_of["free"], i | thread(), rng, c=0))
+    elif kind == 6:  # large blocks
+        for i in range(length // 2):
+            name = rng.choice(["grow_large", "reuse_large", "reuse_large", "free", "realloc", "realloc_zero", "alloc_zero"])
+            out.append(op(code_of[name], rng.randrange(8) | thread(), rng))
     else:  # heaps
         for i in range(1, 4):
             out.append(op(code_of["heap_new"], i | thread(), rng))

@@ -71,6 +71,7 @@ __attribute__((constructor(101))) static void set_options(void) {
   mi_option_set(mi_option_max_errors, 0);
   mi_option_set(mi_option_show_errors, 0);
   mi_option_set(mi_option_purge_delay, -1);
+  mi_option_set(mi_option_checked_memory, MI_SEVERITY_REPORT);
 }
 
 static void on_output(const char* text, void* arg) {
@@ -98,6 +99,7 @@ void interp_start(unsigned target) {
   model.standard_error = STDERR_FILENO;
   if ((target & (FOR_MISUSE | FOR_CORRUPT)) && !model.trace) reports_away();
   probe_start();
+  model.keeps = mi_profile() >= MI_PROFILE_STRICT;
   arenas_start();
   mi_register_violation(on_violation, NULL);
 }
@@ -161,6 +163,7 @@ int run_single(unsigned target, const uint8_t* data, size_t size) {
   worker_end(&worker);
   if (target == FOR_CORRUPT) notice_reset();
   notice_none();
+  if (model.keeps) mi_collect(true);
   int64_t left = stats_blocks(NULL);
   must(MIM_DEBUG == 0 || left == model.blocks_before, "%lld blocks are left over",
        (long long)(left - model.blocks_before));

@@ -73,6 +73,7 @@ typedef struct model_s {
   unsigned target;          // FOR_...
   bool slow;                // walk whole structures after each operation, check whole blocks
   bool parallel;            // threads run freely
+  bool keeps;               // freed blocks are kept in quarantine, and count as used until they leave it
   bool trace;               // print each operation, and all reports
   int standard_error;
   slot_t slots[SLOTS];

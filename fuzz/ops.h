@@ -68,6 +68,8 @@ enum {
   OP(31, thread_done, FOR_ALL)          /* the thread gives up its pages, and may come back */                \
   OP(32, thread_exit, FOR_THREADS)      /* the thread ends, another takes its place */                        \
   OP(33, ask_outside, FOR_ALL)          /* questions about addresses that are no blocks */                    \
+  OP(34, grow_large, FOR_ALL)           /* c: how many steps; d: how far each; from 64 KiB on */              \
+  OP(35, reuse_large, FOR_ALL)          /* c blocks are freed, and wanted again d OS pages smaller */         \
   /* misuse: the block of the slot is misused, detection is awaited at once */                                \
   OP(40, double_free, FOR_MISUSE | FOR_CORRUPT)                                                               \
   OP(41, stale_free, FOR_MISUSE | FOR_CORRUPT)   /* of a block that was freed earlier */                      \
@@ -83,6 +85,7 @@ enum {
   OP(51, use_freed, FOR_MISUSE | FOR_CORRUPT)    /* realloc, expand, usable_size of a freed block */          \
   OP(52, use_dead_heap, FOR_MISUSE)                                                                           \
   OP(53, access_outside, FOR_MISUSE)             /* where there must be no access: guards, 0 bytes, freed */  \
+  OP(54, checked_memory, FOR_MISUSE)             /* memcpy and its like, up to the end and over it */         \
   /* the attacker: writes that stay in the region */                                                          \
   OP(56, scribble, FOR_CORRUPT)         /* at an offset from a block */                                       \
   OP(57, scribble_freed, FOR_CORRUPT)   /* into a block that was freed */                                     \

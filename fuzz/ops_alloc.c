@@ -273,12 +273,21 @@ void op_alloc_impossible(const op_t* op) {
   if (slot == NULL) return;
   void* p = slot->block.p;
   void* q = NULL;
+  volatile size_t sixteenth = (SIZE_MAX >> 4) + 1;  // volatile: compilers warn of such products
+  size_t around = sixteenth;
   errno = 0;
   switch (op->c % 20) {
     case 0: fails(mi_malloc(size), ENOMEM); break;
     case 1: fails(mi_zalloc(size), ENOMEM); break;
     case 2: fails(mi_calloc(size / 2, 5), ENOMEM); break;
-    case 3: fails(mi_mallocn(5, size / 2), ENOMEM); break;
+    case 3:
+      fails(mi_mallocn(5, size / 2), ENOMEM);
+      // Products that are small once they have wrapped round.
+      fails(mi_calloc(around + 1, 16), ENOMEM);
+      fails(mi_mallocn(around + op->d, 16), ENOMEM);
+      fails(mi_reallocn(p, around + 1, 32), ENOMEM);
+      fails(mi_recalloc(p, around + 2, 64), ENOMEM);
+      break;
     case 4: fails(mi_realloc(p, size), ENOMEM); break;
     case 5: fails(mi_reallocn(p, size / 2, 5), ENOMEM); break;
     case 6: fails(mi_rezalloc(p, size), ENOMEM); break;

@@ -231,8 +231,11 @@ mim_inline bool hook_check_live(page_t* page, const void* p, family_t family) {
 // Changes the request of a live block in place, from `old_size` usable bytes; the block is large enough. With `zero`
 // the bytes gained read as zero. False when the layer would rather have a new block.
 mim_inline bool hook_resize(page_t* page, void* p, size_t old_size, size_t new_size, bool zero) {
-  (void)page;
-  if (zero && new_size > old_size) memset((char*)p + old_size, 0, new_size - old_size);
+  (void)new_size;  // other blocks have no more room than they had
+  // Of a large block that grew, all of what it has room for now: to the next call those are bytes it had before.
+  if (zero && (page->kind & KIND_LARGE) && page->large_size > old_size) {
+    memset((char*)p + old_size, 0, page->large_size - old_size);
+  }
   return true;
 }
 

@@ -1,0 +1,112 @@
+// Operations on large blocks: growth in steps, which happens in place where there is room, and frees followed by
+// allocations of the same size, which the secure build meets with blocks it kept. All of them are legal uses.
+//
+// The guard behind such a block must be where the block ends, however it came to be there; probe_access tells.
+#include <string.h>
+
+#include "model.h"
+
+#define LEAST ((size_t)64 << 10)
+#define STEP ((size_t)4096)
+#define ROUND 8
+
+static size_t large_size(uint8_t a, uint8_t b) {
+  return LEAST + (size_t)(a % 240u) * STEP + (b % 4u == 0 ? 0 : b);  // 64 KiB to 1 MiB
+}
+
+// In the secure build the byte behind the block's room faults.
+static void guard_check(const uint8_t* p) {
+  if (!mi_is_secure() || model.target == FOR_CORRUPT || probe_index(p) != 0) return;
+  const uint8_t* end = p + probe_room(p);
+  must(!probe_access(end), "%p can be read: behind the large block at %p", (const void*)end, (const void*)p);
+}
+
+// ---- growing --------------------------------------------------------------------------------------------------------
+
+// The block of a slot grows to `size` bytes.
+static bool grow_to(slot_t* slot, size_t size, bool zero) {
+  block_t old = slot->block;
+  uint8_t* p = zero ? mi_rezalloc(old.p, size) : mi_realloc(old.p, size);
+  if (p == NULL) {
+    must(me->bound[me->default_heap], "no memory to reallocate to %zu bytes", size);
+    return false;
+  }
+  contents_check(p, &old, old.size);
+  if (zero && old.zeroed) zero_check(p + old.size, size - old.size, "grown by zeroes");
+  block_bury(slot);
+  if (p == old.p) model.grave_next -= model.parallel ? 0 : 1;  // it was not freed
+  slot->block = old;
+  slot->block.p = NULL;
+  block_t block = {.p = p, .size = size, .fill = old.fill, .family = old.family};
+  if (p == old.p) {
+    block.heap = old.heap;
+  } else {
+    block.heap = model.target == FOR_THREADS ? NULL : heap_now();
+    block.family = MI_FAMILY_MALLOC;
+  }
+  block_born(slot, block, false);
+  slot->block.zeroed = zero && old.zeroed;
+  guard_check(p);
+  return true;
+}
+
+void op_grow_large(const op_t* op) {
+  slot_t* slot = slot_take(op->slot);
+  if (slot == NULL) return;
+  bool zero = op->d % 2 == 1;
+  size_t size = large_size(op->a, op->b);
+  if (slot->block.p == NULL && model_room(size)) {
+    block_t block = {.p = zero ? mi_zalloc(size) : mi_malloc(size), .size = size};
+    block.heap = model.target == FOR_THREADS ? NULL : heap_now();
+    if (block.p != NULL || !me->bound[me->default_heap]) block_born(slot, block, zero);
+  }
+  size_t percent = 5u + (op->d >> 1);
+  for (unsigned i = 0; slot->block.p != NULL && i <= op->c % ROUND; i++) {
+    size = slot->block.size + slot->block.size / 100 * percent + op->b;
+    if (size < LEAST || !model_room(size) || !grow_to(slot, size, zero)) break;
+  }
+  slot_give(slot);
+}
+
+// ---- used again -----------------------------------------------------------------------------------------------------
+
+static uint8_t* filled(size_t size, uint8_t byte) {
+  uint8_t* p = mi_malloc(size);
+  if (p == NULL) return NULL;
+  must(probe_in_region(p, size), "%p of %zu bytes is misplaced", (void*)p, size);
+  memset(p, byte, size);
+  guard_check(p);
+  return p;
+}
+
+static void free_filled(uint8_t* p, size_t size, uint8_t byte) {
+  if (model.target != FOR_CORRUPT) {
+    must(p[0] == byte && p[size - 1] == byte && p[size / 2] == byte, "the large block at %p was written to", (void*)p);
+  }
+  mi_free(p);
+  bool gone = mi_is_secure() && model.target != FOR_CORRUPT && !model.parallel && !probe_page_lives(p);
+  if (gone) must(!probe_access(p + size / 2), "%p can be read: a large block that was freed", (void*)p);
+}
+
+// Blocks of one number of slices are freed and wanted again, somewhat smaller, with zeroes.
+void op_reuse_large(const op_t* op) {
+  uint8_t* blocks[ROUND] = {NULL};
+  size_t size = large_size(op->a, op->b), count = 2 + op->c % (ROUND - 1);
+  size_t less = (op->d % 8u) * STEP;
+  if (!model_room(2 * size * count)) return;
+  for (size_t i = 0; i < count; i++) blocks[i] = filled(size, (uint8_t)(0xA0 + i));
+  for (size_t i = 0; i < count; i++) {
+    if (blocks[i] != NULL) free_filled(blocks[i], size, (uint8_t)(0xA0 + i));
+  }
+  for (size_t i = 0; i < count; i++) {
+    uint8_t* p = mi_zalloc(size - less);
+    blocks[i] = p;
+    if (p == NULL) continue;
+    zero_check(p, size - less, "a large block that is used again");
+    memset(p, 0xB0, size - less);
+    guard_check(p);
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (blocks[i] != NULL) free_filled(blocks[i], size - less, 0xB0);
+  }
+}

@@ -1,0 +1,92 @@
+// Checked memory and string functions: what stays in a block passes, what leaves it is reported before it happens.
+//
+// After a report that is outlived the function does what libc's does, so the source is what is too short here, and reads
+// stay in the slack of the block; a copy that would leave its destination is of bytes the program itself may change.
+#include <string.h>
+
+#include "model.h"
+
+#if MIM_SECURE
+#include "../secure/memory.h"
+
+enum { MOST = 1 << 16 };
+static uint8_t outside_bytes[MOST + 64];
+
+static void expect(mi_fault_t fault, const void* address, const char* name) {
+  must(model.notice.count > 0, "missed: %s by %s at %p", mi_fault_name(fault), name, address);
+  must(model.notice.first == fault && model.notice.address == address, "%s by %s at %p was reported as %s at %p",
+       mi_fault_name(fault), name, address, mi_fault_name(model.notice.first), model.notice.address);
+  notice_reset();
+}
+
+// The whole rest of the block from `p` on, by each function that takes a length.
+static void legal(const op_t* op, uint8_t* p, size_t left) {
+  switch (op->c % 5) {
+    case 0: sec_checked_memcpy(outside_bytes, p, left); break;
+    case 1: sec_checked_memmove(p, p, left); break;
+    case 2: must(sec_checked_mempcpy(outside_bytes, p, left) == outside_bytes + left, "mempcpy ends elsewhere"); break;
+    case 3: sec_checked_memset(p, op->b, left); break;
+    default:
+      if (left == 0) break;
+      memset(outside_bytes, 'x', left - 1);
+      outside_bytes[left - 1] = 0;
+      must(sec_checked_strcpy((char*)p, (char*)outside_bytes) == (char*)p && p[left - 1] == 0, "strcpy stops elsewhere");
+      must(sec_checked_stpcpy((char*)outside_bytes, (char*)p) == (char*)outside_bytes + left - 1, "stpcpy ends elsewhere");
+      break;
+  }
+  notice_none();
+}
+
+// A byte more. What is behind the request, up to `slack` bytes, is as before afterwards.
+static void leaves(const op_t* op, uint8_t* p, size_t left, size_t slack) {
+  size_t size = left + 1 + op->d % (slack > 16 ? 16 : slack);
+  memcpy(outside_bytes, p, size);  // so that a write changes nothing
+  switch (op->c % 6) {
+    case 0: sec_checked_memcpy(outside_bytes, p, size), expect(MI_FAULT_MEMORY_RANGE, p, "memcpy"); break;
+    case 1: sec_checked_memcpy(p, outside_bytes, size), expect(MI_FAULT_MEMORY_RANGE, p, "memcpy"); break;
+    case 2: sec_checked_memmove(p, p, size), expect(MI_FAULT_MEMORY_RANGE, p, "memmove"); break;
+    case 3: sec_checked_mempcpy(p, outside_bytes, size), expect(MI_FAULT_MEMORY_RANGE, p, "mempcpy"); break;
+    case 4:
+      memset(outside_bytes, 'x', size - 1);
+      outside_bytes[size - 1] = 0;
+      sec_checked_strncpy((char*)outside_bytes + 32, (char*)outside_bytes, 8);
+      notice_none();
+      break;
+    default: {
+      uint8_t saved[16];
+      memcpy(saved, p + left, size - left);
+      sec_checked_memset(p, op->b, size);
+      expect(MI_FAULT_MEMORY_RANGE, p, "memset");
+      memcpy(p + left, saved, size - left);
+      break;
+    }
+  }
+}
+
+void op_checked_memory(const op_t* op) {
+  slot_t* slot = slot_take(op->slot);
+  if (slot == NULL) return;
+  block_t* block = &slot->block;
+  if (block->p != NULL && block->size < MOST) {
+    size_t at = block->size == 0 ? 0 : (size_t)(op->a << 8 | op->b) % block->size;
+    size_t left = block->size - at, slack = probe_room(block->p) - block->size;
+    uint8_t* p = block->p + at;
+    contents_check(block->p, block, block->size);
+    if (op->d % 4 == 0) legal(op, p, left);
+    if (op->d % 4 != 0 && slack > 0 && block->size > 0) leaves(op, p, left, slack);
+    block_fill(block);
+    if (op->d % 4 == 3 && probe_page_wiped(block->p) && left > 0) {
+      free_by(slot, op->c, op->b);
+      if (probe_page_lives(p)) {
+        sec_checked_memcpy(outside_bytes, p, 1);
+        expect(MI_FAULT_USE_AFTER_FREE, p, "memcpy");
+      }
+    }
+  }
+  slot_give(slot);
+}
+#else
+void op_checked_memory(const op_t* op) {
+  (void)op;
+}
+#endif
