@@ -36,6 +36,10 @@ install(PROGRAMS "${PROJECT_SOURCE_DIR}/scripts/mimalloc-run" "${PROJECT_SOURCE_
   DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT tools)
 install(FILES "${PROJECT_SOURCE_DIR}/scripts/completion/mimalloc-run"
   DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" COMPONENT tools)
+install(FILES "${PROJECT_SOURCE_DIR}/docs/man/mimalloc-run.1" "${PROJECT_SOURCE_DIR}/docs/man/mimalloc-report.1"
+  DESTINATION "${CMAKE_INSTALL_MANDIR}/man1" COMPONENT tools)
+install(FILES "${PROJECT_SOURCE_DIR}/docs/man/mimalloc.7" DESTINATION "${CMAKE_INSTALL_MANDIR}/man7"
+  COMPONENT tools)
 
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/mimalloc-config.cmake.in"
   "${PROJECT_BINARY_DIR}/mimalloc-config.cmake" INSTALL_DESTINATION "${package_dir}"
