@@ -2,9 +2,10 @@
 #include "secure.h"
 
 #define FOUR(x) x, x, x, x
-#define TAKE_32 FOUR(FOUR(0xFF)), FOUR(FOUR(0xFF))
-const fence_window_t sec_fence_window = {{0}, {FOUR(FOUR(TAKE_32))}};
-_Static_assert(QUICK_MAX == 4 * 4 * 32, "the window has as many ones");
+#define TAKE_16 FOUR(FOUR(0xFF))
+#define TAKE_64 FOUR(TAKE_16)
+const fence_window_t sec_fence_window = {{0}, {TAKE_16, FOUR(FOUR(TAKE_64))}};
+_Static_assert(QUICK_MAX == 16 + 4 * 4 * 64, "the window has as many ones");
 
 void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t slack) {
   // A large block is alone in its page, and its stride is not in the field.
