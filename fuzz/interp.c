@@ -131,6 +131,7 @@ void run_begin(const uint8_t* data) {
   model.op_number = 0;
   model.op_name = "begin";
   model.grave_next = 0;
+  atomic_store_explicit(&model.heavy_bytes, 0, memory_order_relaxed);
   notice_reset();
   probe_reseed(seed);
   model.blocks_before = stats_blocks(&model.heaps_before);

@@ -137,7 +137,16 @@ void slot_give(slot_t* slot) {
   atomic_store_explicit(&slot->taken, false, memory_order_release);
 }
 
+// Memory of large blocks comes by page faults, thousands in a run, if nothing limits it: a run has a few MiB of it, and
+// one block or pile of any size.
+#define HEAVY ((size_t)32 << 10)
+#define HEAVY_BYTES ((size_t)2 << 20)
+
 bool model_room(size_t size) {
+  if (size >= HEAVY) {
+    if (atomic_load_explicit(&model.heavy_bytes, memory_order_relaxed) > HEAVY_BYTES) return false;
+    atomic_fetch_add_explicit(&model.heavy_bytes, size, memory_order_relaxed);
+  }
   return atomic_load_explicit(&model.live_bytes, memory_order_relaxed) + size <= LIVE_BYTES_MAX;
 }
 

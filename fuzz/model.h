@@ -80,6 +80,7 @@ typedef struct model_s {
   block_t graves[GRAVES];   // freed blocks, for stale pointers
   size_t grave_next;
   _Atomic(size_t) live_bytes;
+  _Atomic(size_t) heavy_bytes;  // of large requests so far
   size_t op_number;
   const char* op_name;
   int64_t blocks_before, heaps_before;  // what the statistics showed when the model was empty
