@@ -68,6 +68,10 @@ mim_inline uint64_t fence_mix_before(const page_t* page, uint64_t mixed) {
   return mixed - 2 * page->hook.fence;
 }
 
+mim_inline uint64_t fence_mix_next(const page_t* page, uint64_t mixed) {
+  return mixed + 2 * page->hook.fence;
+}
+
 mim_inline fence_bytes_t fence_pattern_of(uint64_t mixed) {
   const fence_pair_t low = {FENCE_LOW, FENCE_LOW}, high = {FENCE_HIGH, FENCE_HIGH};
   fence_pair_t both = {mixed, mixed};
