@@ -123,7 +123,7 @@ static void* malloc_generic(heap_t* heap, size_t size, size_t room, family_t fam
   return mim_likely(p != NULL) ? p : mim_fail(ENOMEM, size);
 }
 
-void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero) {
+void* mim_malloc_generic(size_t size, heap_t* heap, family_t family, bool zero) {
   return malloc_generic(heap, size, 0, family, zero);
 }
 

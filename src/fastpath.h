@@ -19,7 +19,7 @@ mim_inline void* mim_heap_alloc(heap_t* heap, size_t size, family_t family, bool
       return mim_likely(p != NULL) ? p : mim_hand_out_slow(page, ref, size, family, zero);
     }
   }
-  return mim_malloc_generic(heap, size, family, zero);
+  return mim_malloc_generic(size, heap, family, zero);
 }
 
 mim_inline void* mim_alloc(size_t size, family_t family) {
@@ -40,7 +40,7 @@ mim_inline void mim_release(void* p, family_t family) {
       return;
     }
   }
-  mim_free_slow(page, p, family);
+  mim_free_slow(p, page, family);
 }
 
 // With what the program claims about the block: SIZE_UNKNOWN and alignment 0 claim nothing.

@@ -17,7 +17,7 @@ static void free_remote(tld_t* me, page_t* page, tld_t* owner, void* p, family_t
   mim_mail_send(me, owner, p, bytes, at_once);
 }
 
-void mim_free_slow(page_t* page, void* p, family_t family) {
+void mim_free_slow(void* p, page_t* page, family_t family) {
   if (p == NULL) return;
   if (page == NULL) page = mim_page_of_extra(p);
   if (mim_unlikely(page == NULL || page->reciprocal == 0)) {

@@ -183,8 +183,9 @@ void mim_arena_start(void);
 
 // ---- alloc.c --------------------------------------------------------------------------------------------------------
 
-// Everything the fast path does not do. size may be anything.
-void* mim_malloc_generic(heap_t* heap, size_t size, family_t family, bool zero);
+// Everything the fast path does not do. size may be anything. (The parameters stand in registers as the fast path has
+// them, here and in mim_free_slow.)
+void* mim_malloc_generic(size_t size, heap_t* heap, family_t family, bool zero);
 // The same for a block that has been growing: if it is a large one, it will be able to go on in place.
 void* mim_malloc_growing(heap_t* heap, size_t size, family_t family);
 void* mim_hand_out_slow(page_t* page, uintptr_t ref, size_t size, family_t family, bool zero);
@@ -203,7 +204,7 @@ void* mim_fail(int error, size_t size);
 // ---- free.c, mail.c -------------------------------------------------------------------------------------------------
 
 // Frees what the fast path does not: NULL, foreign pointers, blocks of pages that the thread does not own.
-void mim_free_slow(page_t* page, void* p, family_t family);
+void mim_free_slow(void* p, page_t* page, family_t family);
 // The owner frees a block that hook_take_back or hook_deliver has checked.
 mim_inline void mim_free_checked(page_t* page, uintptr_t ref);
 // Routes a block that was in the mail: frees it if the page is the thread's or nobody's, or sends it on.
@@ -295,7 +296,7 @@ void mim_error_notify(int error);
 mim_inline page_t* mim_page_of(const void* p) {
   size_t offset = (uintptr_t)p - mim_process.region;
   if (mim_unlikely(offset >= mim_process.region_size)) return NULL;
-  uint8_t* slot = (uint8_t*)mim_process.slots + ((offset >> SLICE_SHIFT) << SLOT_SHIFT);
+  uint8_t* slot = (uint8_t*)mim_process.slots + ((offset >> (SLICE_SHIFT - SLOT_SHIFT)) & ~(((size_t)1 << SLOT_SHIFT) - 1));
   page_t* page = (page_t*)(slot - ((page_t*)slot)->back);
   if (page == NULL) __builtin_unreachable();
   return page;
