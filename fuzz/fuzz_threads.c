@@ -11,6 +11,10 @@
 #include "model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+void fuzz_has_threads(void);
+
+void fuzz_has_threads(void) {
+}
 
 typedef enum command_e { BEGIN, REPLACED, RUN_ONE, RUN_ALL, DRAIN, END, EXIT } command_t;
 

@@ -90,6 +90,9 @@ stat_of() { # FILE KEY
 crash_count() { find "$state/$1" -path '*/crashes/id*' 2>/dev/null | wc -l; }
 hang_count() { find "$state/$1" -path '*/hangs/id*' 2>/dev/null | wc -l; }
 
+# shellcheck disable=SC2317 # called at the end
+stop_quietly() { kill "$1" 2>/dev/null || true; }
+
 fuzz_one() {
   local name=$1 program seeds=out/fuzz/seeds/$1 job role pid
   local -a pids=()
@@ -111,7 +114,7 @@ fuzz_one() {
       -- "$program" >"$state/$name/job$job.log" 2>&1 &
     pids+=($!)
   done
-  for pid in "${pids[@]}"; do at_exit kill "$pid" 2>/dev/null; done
+  for pid in "${pids[@]}"; do at_exit stop_quietly "$pid"; done
   local started=$SECONDS stats=$state/$name/job0/fuzzer_stats
   while kill -0 "${pids[@]}" 2>/dev/null; do
     sleep 2

@@ -192,7 +192,7 @@ static bool describe_before(sec_report_t* report) {
 
 // Fills in what is known of an address that faulted; false when the fault is not ours to report.
 bool sec_fault_describe(sec_report_t* report) {
-  page_t* page = mim_page_of(report->address);
+  page_t* page = mim_page_find(report->address);
   if (page == NULL) return false;
   if (page->reciprocal != 0) {
     return (page->kind & KIND_LARGE) ? describe_large(report, page) : describe_small(report, page);
