@@ -3,6 +3,8 @@
 #
 # Each product has an export of its own, and each build type a file in it, so that a secure, a plain and a debug build
 # can be installed one after the other into the same prefix.
+#
+# The components (mimalloc, mimalloc-secure: the shared objects; dev; tools) are what Package.cmake makes packages of.
 
 include(CMakePackageConfigHelpers)
 
@@ -16,18 +18,18 @@ string(REGEX REPLACE "/$" "" MIM_PC_PREFIX "${MIM_PC_PREFIX}")
 foreach(product IN LISTS MIM_PRODUCTS)
   set(output "${product}${MIM_SUFFIX}")
   install(TARGETS ${product} ${product}-static EXPORT ${product}-targets
-    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
-    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-  install(FILES "${PROJECT_BINARY_DIR}/${output}.o" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-  install(EXPORT ${product}-targets DESTINATION "${package_dir}")
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT ${product} NAMELINK_COMPONENT dev
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT dev)
+  install(FILES "${PROJECT_BINARY_DIR}/${output}.o" DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT dev)
+  install(EXPORT ${product}-targets DESTINATION "${package_dir}" COMPONENT dev)
 
   set(MIM_PC_NAME "${output}")
   set(MIM_PC_THREADS "${CMAKE_THREAD_LIBS_INIT}")
   configure_file("${PROJECT_SOURCE_DIR}/cmake/mimalloc.pc.in" "${PROJECT_BINARY_DIR}/${output}.pc" @ONLY)
-  install(FILES "${PROJECT_BINARY_DIR}/${output}.pc" DESTINATION "${pkgconfig_dir}")
+  install(FILES "${PROJECT_BINARY_DIR}/${output}.pc" DESTINATION "${pkgconfig_dir}" COMPONENT dev)
 endforeach()
 
-install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT dev
   FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 
 # Tools read reports and statistics of any build; they are the same in all.
@@ -47,4 +49,4 @@ configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/mimalloc-config.cmake
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/mimalloc-config-version.cmake"
   VERSION ${PROJECT_VERSION} COMPATIBILITY SameMajorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/mimalloc-config.cmake" "${PROJECT_BINARY_DIR}/mimalloc-config-version.cmake"
-  DESTINATION "${package_dir}")
+  DESTINATION "${package_dir}" COMPONENT dev)
