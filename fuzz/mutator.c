@@ -115,7 +115,7 @@ static void splice(sequence_t* s, const uint8_t* other, size_t other_size) {
   if (others == 0) return;
   size_t from = roll(s, (uint32_t)others), length = 1 + roll(s, (uint32_t)(others - from));
   size_t index = roll(s, (uint32_t)count_of(s) + 1);
-  if (open_gap(s, index, length)) memcpy(op_of(s, index), other + SEED_BYTES + from * OP_BYTES, length * OP_BYTES);
+  if (open_gap(s, index, length)) memmove(op_of(s, index), other + SEED_BYTES + from * OP_BYTES, length * OP_BYTES);
 }
 
 static size_t mutate(uint8_t* data, size_t size, size_t most, const uint8_t* other, size_t other_size, uint64_t seed) {
