@@ -39,6 +39,7 @@ install(PROGRAMS "${PROJECT_SOURCE_DIR}/scripts/mimalloc-run" "${PROJECT_SOURCE_
 install(FILES "${PROJECT_SOURCE_DIR}/scripts/completion/mimalloc-run"
   DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" COMPONENT tools)
 install(FILES "${PROJECT_SOURCE_DIR}/docs/man/mimalloc-run.1" "${PROJECT_SOURCE_DIR}/docs/man/mimalloc-report.1"
+  "${PROJECT_SOURCE_DIR}/docs/man/mimalloc-heap-map.1" "${PROJECT_SOURCE_DIR}/docs/man/mimalloc-stats-prometheus.1"
   DESTINATION "${CMAKE_INSTALL_MANDIR}/man1" COMPONENT tools)
 install(FILES "${PROJECT_SOURCE_DIR}/docs/man/mimalloc.7" DESTINATION "${CMAKE_INSTALL_MANDIR}/man7"
   COMPONENT tools)

@@ -36,7 +36,8 @@ expected=$(
     echo "$libdir/cmake/mimalloc/$product-targets.cmake" "$libdir/cmake/mimalloc/$product-targets-CONFIG.cmake"
   done | tr ' ' '\n'
   printf 'bin/%s\n' mimalloc-run mimalloc-report mimalloc-heap-map mimalloc-stats-prometheus
-  printf 'share/man/%s\n' man1/mimalloc-run.1 man1/mimalloc-report.1 man7/mimalloc.7
+  printf 'share/man/man1/%s.1\n' mimalloc-run mimalloc-report mimalloc-heap-map mimalloc-stats-prometheus
+  echo share/man/man7/mimalloc.7
   echo share/bash-completion/completions/mimalloc-run
   echo "$libdir/cmake/mimalloc/mimalloc-config.cmake"
   echo "$libdir/cmake/mimalloc/mimalloc-config-version.cmake"
