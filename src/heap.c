@@ -137,6 +137,8 @@ bool mim_heap_adopt(heap_t* heap, page_t* page) {
 
 page_t* mim_heap_reclaim(heap_t* heap, size_t bin) {
   subproc_t* subproc = subprocs[heap->tld->subproc];
+  // Blocks that others still have must not go with a heap that is destroyed: first-class heaps adopt nothing.
+  if (heap->keeps_full) return NULL;
   if (atomic_load_explicit(&subproc->count, memory_order_relaxed) == 0 || heap->arena != 0) return NULL;
   page_t* found = NULL;
   lock_acquire(&mim_abandoned_lock);
