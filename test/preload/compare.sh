@@ -10,6 +10,8 @@
 preload_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
 all_programs=(python gcc gxx sqlite3 perl node git redis tools)
+# These are for the tests alone; the demonstration would not gain by them.
+more_programs=(lua ruby jq zstd ghostscript graphviz gnuplot openssl z3 clang)
 
 program_title() {
   case $1 in
@@ -22,6 +24,16 @@ program_title() {
     git) echo 'git: import, merge, repack, fsck' ;;
     redis) echo 'redis-server with redis-benchmark' ;;
     tools) echo 'bash, awk, sort, xz, gzip, tar, diff' ;;
+    lua) echo 'lua: tables, strings, coroutines' ;;
+    ruby) echo 'ruby: strings, hashes, json, threads' ;;
+    jq) echo 'jq: group and sort JSON' ;;
+    zstd) echo 'zstd: compress with threads, train a dictionary' ;;
+    ghostscript) echo 'gs: PostScript to PDF and to pixels' ;;
+    graphviz) echo 'dot: lay out a graph' ;;
+    gnuplot) echo 'gnuplot: fit and plot' ;;
+    openssl) echo 'openssl: keys, certificates, digests' ;;
+    z3) echo 'z3: formulas of three kinds' ;;
+    clang) echo 'clang: compile with optimisation' ;;
     *) return 1 ;;
   esac
 }
@@ -39,6 +51,10 @@ program_binary() {
     git) found=$(command -v git || true) ;;
     redis) found=$(command -v redis-server || command -v redis-check-rdb || true) ;;
     tools) found=$(command -v sort || true) ;;
+    lua) found=$(command -v lua5.4 || true) ;;
+    ghostscript) found=$(command -v gs || true) ;;
+    graphviz) found=$(command -v dot || true) ;;
+    ruby | jq | zstd | gnuplot | openssl | z3 | clang) found=$(command -v "$1" || true) ;;
   esac
   if [[ -n $found && -x $found ]]; then readlink -f "$found"; fi
 }
@@ -58,6 +74,9 @@ install_programs() {
       git) need_commands git=git awk=mawk ;;
       redis) need_packages redis-tools ;;
       tools) need_commands awk=mawk xz=xz-utils diff=diffutils ;;
+      lua) need_packages lua5.4 ;;
+      gnuplot) need_commands gnuplot=gnuplot-nox ;;
+      ruby | jq | zstd | ghostscript | graphviz | openssl | z3 | clang) need_packages "$name" ;;
     esac
   done
 }
@@ -65,7 +84,7 @@ install_programs() {
 is_program() { program_title "$1" >/dev/null; }
 
 need_program() {
-  is_program "$1" || usage_error "there is no program '$1'; there are: ${all_programs[*]}"
+  is_program "$1" || usage_error "there is no program '$1'; there are: ${all_programs[*]} ${more_programs[*]}"
 }
 
 # Sets the variable named by $1 to the absolute path of library $2, or ends: a library that the loader would

@@ -13,6 +13,7 @@ usage: realprog.sh [--long] [--keep] [--address-space MIB] [--must-differ] NAME 
 
 Runs the real program NAME without and with LIBRARY preloaded and compares what it prints.
 NAME is one of: ${all_programs[*]}
+${more_programs[*]}
 
   --long               the size that scripts/demo.sh uses, instead of a second or so
   --keep               keep the directory with outputs and reports, and print its name
