@@ -85,7 +85,7 @@ QUIET = set("""_ITM_deregisterTMCloneTable _ITM_registerTMCloneTable _ZSt15get_n
     __assert_fail __chk_fail __cxa_finalize __environ __errno_location __explicit_bzero_chk __gmon_start__
     __libc_stack_end __register_atfork __stack_chk_fail _dl_find_object abort dlsym environ fputs fwrite getauxval memchr
     memcpy memmove memset memcmp mlock munlock raise realpath pthread_key_create pthread_setspecific strchr strcmp strcpy
-    strlen strncmp strnlen wcslen syscall sysconf __tls_get_addr explicit_bzero""".split())
+    strcspn strlen strncmp strnlen wcslen syscall sysconf __tls_get_addr explicit_bzero""".split())
 
 WHEN = {
     START: "the library starts", WORK: "in operation", THREAD: "a thread begins or ends", REPORT: "a report",
