@@ -2,6 +2,7 @@
 # Runtimes that use SIGSEGV for themselves behave the same with fault reports as without the library.
 #   runtimes.sh java|node LIBRARY
 set -euo pipefail
+unset NODE_EXTRA_CA_CERTS NODE_OPTIONS JAVA_TOOL_OPTIONS # they make the runtimes say more
 
 runtime=$1 library=$2
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
