@@ -130,8 +130,10 @@ void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, siz
   } else {
     clear_guards(guards, base, first, slices, tail_only ? last : SIZE_MAX);
   }
-  // The slice before ends a page, which has its guard, or is free: then it gets one, so that an underflow faults.
-  if (first > 0 && !bit_get(guards->tail, first - 1) && !bit_get(guards->all, first - 1)) {
+  // The slice before ends a page, which has its guard, or is free: then it gets one, so that an underflow faults. Where
+  // pages have no tail for a guard, it may be in use to its end.
+  bool has_tail = mim_process.hook.page_tail != 0;
+  if (has_tail && first > 0 && !bit_get(guards->tail, first - 1) && !bit_get(guards->all, first - 1)) {
     bit_set(guards->tail, first - 1, install(start - os_page, os_page, false));
   }
   if (used >= size) return;
