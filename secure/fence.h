@@ -126,18 +126,19 @@ mim_inline bool fence_holds(const page_t* page, uintptr_t index, const uint8_t* 
   return fence_is(pattern, end - slack, FENCE_SIZE) && end[-1] == pattern[FENCE_SIZE - 1];
 }
 
-// Sets the fence of a block that the program already uses: leaves the request's bytes alone. The owner may be looking at
-// the last byte meanwhile (fence_holds_before).
+// Sets the fence of a block that the program already uses: leaves the request's bytes as they are, and does not write the
+// last byte where it is fence already, as the owner of the page may be looking at it meanwhile.
 mim_inline void fence_reset(const page_t* page, uintptr_t index, uint8_t* end, size_t slack) {
   fence_bytes_t pattern = fence_pattern(page, index);
-  if (slack > FENCE_SIZE) {
-    fence_set(pattern, end, slack);
-    return;
-  }
   uint8_t* at = end - FENCE_SIZE;
-  fence_bytes_t mask = fence_load((const uint8_t*)&sec_fence_window + slack);
+  fence_bytes_t mask = fence_load((const uint8_t*)&sec_fence_window + (slack > FENCE_SIZE ? FENCE_SIZE : slack));
   fence_bytes_t bytes = (fence_load(at) & ~mask) | (pattern & mask);
-  __builtin_memcpy(at, &bytes, sizeof(bytes));
+  uint64_t low = ((fence_pair_t)bytes)[0], high = ((fence_pair_t)bytes)[1];
+  uint64_t middle = low >> 56 | high << 8;  // bytes 7 to 14
+  __builtin_memcpy(at, &low, sizeof(low));
+  __builtin_memcpy(at + 7, &middle, sizeof(middle));
+  if (end[-1] != bytes[FENCE_SIZE - 1]) end[-1] = bytes[FENCE_SIZE - 1];
+  if (slack > FENCE_SIZE) fence_put(pattern, end - slack, FENCE_SIZE);
 }
 
 #endif
