@@ -20,12 +20,8 @@ typedef uint64_t wipe_word_t __attribute__((vector_size(16), aligned(16)));
 #define WIPE_TIER_2 ((size_t)5 * 16)
 #define WIPE_TIER_3 11  // words
 
-mim_inline void wipe_bytes(void* p, size_t size, fence_bytes_t last) {
-  wipe_word_t* word = (wipe_word_t*)p;
-  wipe_word_t* end = (wipe_word_t*)((uint8_t*)p + size);
+mim_inline void wipe_between(wipe_word_t* word, wipe_word_t* end, size_t size) {
   const wipe_word_t zero = {0, 0};
-  word[0] = zero;
-  end[-1] = (wipe_word_t)last;
   if (size <= WIPE_TIER_1) return;
   word[1] = end[-3] = end[-2] = zero;
   if (size <= WIPE_TIER_2) return;
@@ -35,6 +31,28 @@ mim_inline void wipe_bytes(void* p, size_t size, fence_bytes_t last) {
     word[1] = word[2] = word[3] = word[4] = zero;
     __asm__("" : "+r"(word));  // keeps the compiler from turning the loop into a call of memset
   }
+}
+
+mim_inline void wipe_bytes(void* p, size_t size, fence_bytes_t last) {
+  wipe_word_t* word = (wipe_word_t*)p;
+  wipe_word_t* end = (wipe_word_t*)((uint8_t*)p + size);
+  word[0] = (wipe_word_t){0, 0};
+  end[-1] = (wipe_word_t)last;
+  wipe_between(word, end, size);
+}
+
+// For a thread that does not own the page: all but the last byte, which stays what it is, as the owner may be looking
+// at it meanwhile. Of blocks of two words at least.
+#define WIPE_BUT_LAST_MIN ((size_t)2 * 16)
+
+mim_inline void wipe_but_last(void* p, size_t size) {
+  wipe_word_t* word = (wipe_word_t*)p;
+  uint8_t* end = (uint8_t*)p + size;
+  const uint64_t zero = 0;
+  word[0] = (wipe_word_t){0, 0};
+  __builtin_memcpy(end - 16, &zero, sizeof(zero));
+  __builtin_memcpy(end - 1 - sizeof(zero), &zero, sizeof(zero));
+  wipe_between(word, (wipe_word_t*)end, size);
 }
 
 mim_inline bool wipe_holds(const void* p, size_t size, fence_bytes_t last) {

@@ -143,6 +143,13 @@ mim_inline bool hook_take_back_remote(page_t* page, void* p, family_t family) {
   return true;
 }
 
+// The same where it takes few steps: of small blocks. False: not that, and nothing was done.
+mim_inline bool hook_take_back_remote_quick(page_t* page, void* p, family_t family) {
+  (void)p;
+  (void)family;
+  return page->block_size - 1 < LETTER_SMALL;  // not of large ones, which have 0
+}
+
 // The owner receives a block that another thread took back.
 mim_inline uintptr_t hook_deliver(page_t* page, void* p) {
   (void)page;

@@ -209,6 +209,17 @@ void mim_free_slow(void* p, page_t* page, family_t family);
 mim_inline void mim_free_checked(page_t* page, uintptr_t ref);
 // Routes a block that was in the mail: frees it if the page is the thread's or nobody's, or sends it on.
 void mim_free_delivered(tld_t* me, void* p);
+// A letter to nobody.
+extern const letter_t mim_letter_none;
+// Where the letter to an owner is collected; another one may be there.
+mim_inline letter_t** mim_mail_place(tld_t* me, const tld_t* owner) {
+  size_t offset = ((uintptr_t)owner / (CACHE_LINE / sizeof(letter_t*))) & ((OUTBOX_COUNT - 1) * sizeof(letter_t*));
+  return (letter_t**)((uint8_t*)me->outbox + offset);
+}
+// All places of a thread that begins are empty.
+void mim_mail_init(tld_t* tld);
+// The letter there, to which a block was just added, is full.
+void mim_mail_full(tld_t* me, letter_t** place);
 // Sends a block to the owner of its page: with others, or `at_once`.
 void mim_mail_send(tld_t* me, tld_t* owner, void* p, size_t bytes, bool at_once);
 // Frees the blocks that others sent to the calling thread.

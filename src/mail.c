@@ -9,11 +9,12 @@
 // address of an inbox is harmless, as tld_t are never given back to the OS.
 #include "internal.h"
 
-#define LETTER_BYTES ((uint32_t)(64 * KIB))
 #define MAIL_FLUSH_INTERVAL 256u  // blocks sent: a thread that only frees never takes the generic path
 
 lock_t mim_letter_lock;
 static letter_t* spare_letters;  // under the lock
+
+const letter_t mim_letter_none = {.to = (tld_t*)(uintptr_t)&mim_letter_none};
 
 #define SPARE_MAX 16
 
@@ -51,19 +52,26 @@ static void letter_put(tld_t* me, letter_t* letter) {
 
 // Frees the blocks of a letter for which there is no inbox, or of one that came.
 static void letter_open(tld_t* me, letter_t* letter) {
-  for (uint32_t i = 0; i < letter->count; i++) {
-    if (i + 4 < letter->count) __builtin_prefetch(mim_page_of(letter->blocks[i + 4]), 1);
-    mim_free_delivered(me, letter->blocks[i]);
+  uint32_t count = letter->count;
+  for (uint32_t i = 0; i < count; i++) {
+    void* p = letter->blocks[i];
+    page_t* page = mim_page_of(p);
+    if (mim_likely(page != NULL) && mim_likely(atomic_load_explicit(&page->owner, memory_order_acquire) == me)) {
+      uintptr_t ref = hook_deliver(page, p);
+      if (mim_likely(ref != 0)) mim_free_checked(page, ref);
+    } else {
+      mim_free_delivered(me, p);
+    }
   }
+  mim_count(&me->stats.delivered, count);
   letter_put(me, letter);
 }
 
-static void letter_hand_over(tld_t* me, outbox_t* box) {
-  letter_t* letter = box->letter;
-  tld_t* to = box->to;
-  box->letter = NULL;
-  box->to = NULL;
-  if (letter == NULL) return;
+static void letter_hand_over(tld_t* me, letter_t** place) {
+  letter_t* letter = *place;
+  if (letter == &mim_letter_none) return;
+  *place = (letter_t*)&mim_letter_none;
+  tld_t* to = letter->to;
   mim_count(&me->stats.mailed, letter->count);
   letter_t* head = atomic_load_explicit(&to->inbox, memory_order_relaxed);
   do {
@@ -76,24 +84,40 @@ static void letter_hand_over(tld_t* me, outbox_t* box) {
                                                   memory_order_relaxed));
 }
 
+void mim_mail_init(tld_t* tld) {
+  for (size_t i = 0; i < OUTBOX_COUNT; i++) tld->outbox[i] = (letter_t*)&mim_letter_none;
+}
+
+static void mail_sent(tld_t* me, uint32_t blocks) {
+  me->mail_count += blocks;
+  if (me->mail_count >= MAIL_FLUSH_INTERVAL) mim_mail_flush(me);
+}
+
 void mim_mail_send(tld_t* me, tld_t* owner, void* p, size_t bytes, bool at_once) {
-  outbox_t* box = &me->outbox[((uintptr_t)owner / CACHE_LINE) % OUTBOX_COUNT];
-  if (box->to != owner) letter_hand_over(me, box);
-  // Handing over may have opened the letter here, and that may have begun another one in the same place.
-  while (box->letter != NULL && box->to != owner) letter_hand_over(me, box);
-  if (box->letter == NULL) {
-    box->letter = letter_get(me);
-    if (box->letter == NULL) return;  // out of memory: the block is lost, nothing else
-    box->to = owner;
+  letter_t** place = mim_mail_place(me, owner);
+  // Handing over may open the letter here, and that may begin another one in the same place.
+  while (*place != &mim_letter_none && (*place)->to != owner) letter_hand_over(me, place);
+  if (*place == &mim_letter_none) {
+    letter_t* begun = letter_get(me);
+    if (begun == NULL) return;  // out of memory: the block is lost, nothing else
+    begun->to = owner;
+    *place = begun;
   }
-  letter_t* letter = box->letter;
+  letter_t* letter = *place;
   letter->blocks[letter->count++] = p;
-  letter->bytes += (uint32_t)min_size(bytes, LETTER_BYTES);
-  if (at_once || letter->count == LETTER_BLOCKS || letter->bytes >= LETTER_BYTES) letter_hand_over(me, box);
-  if (++me->mail_count % MAIL_FLUSH_INTERVAL == 0) mim_mail_flush(me);
+  if (bytes > LETTER_SMALL) letter->bytes += (uint32_t)min_size(bytes, LETTER_BYTES);
+  if (at_once || letter->count == LETTER_BLOCKS || letter->bytes >= LETTER_BYTES) letter_hand_over(me, place);
+  mail_sent(me, 1);
+}
+
+void mim_mail_full(tld_t* me, letter_t** place) {
+  letter_hand_over(me, place);
+  mim_mail_deliver(me);  // a thread that only frees never takes malloc's generic path
+  mail_sent(me, LETTER_BLOCKS);
 }
 
 void mim_mail_flush(tld_t* me) {
+  me->mail_count = 0;
   for (size_t i = 0; i < OUTBOX_COUNT; i++) letter_hand_over(me, &me->outbox[i]);
 }
 

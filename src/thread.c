@@ -16,7 +16,10 @@
 // Nothing is ever found in these, and nothing is written to them: the page is always full, the heap has no others, and
 // the tld owns nothing.
 page_t mim_page_empty_slot;
-tld_t mim_tld_empty = {.inbox = INBOX_CLOSED};
+#define NONE_8 NONE_2, NONE_2, NONE_2, NONE_2
+#define NONE_2 (letter_t*)&mim_letter_none, (letter_t*)&mim_letter_none
+_Static_assert(OUTBOX_COUNT == 16, "the outbox below is written out");
+tld_t mim_tld_empty = {.inbox = INBOX_CLOSED, .outbox = {NONE_8, NONE_8}};
 tld_t mim_tld_nobody = {.inbox = INBOX_CLOSED, .lost = true};
 #define EMPTY_8 &mim_page_empty_slot, &mim_page_empty_slot, &mim_page_empty_slot, &mim_page_empty_slot, \
                 &mim_page_empty_slot, &mim_page_empty_slot, &mim_page_empty_slot, &mim_page_empty_slot
@@ -58,6 +61,7 @@ static tld_t* tld_get(void) {
     lock_release(&mim_thread_lock);
     return NULL;
   }
+  mim_mail_init(tld);
   hook_thread_init(tld);
   atomic_store_explicit(&tld->inbox, NULL, memory_order_release);
   lock_acquire(&mim_thread_lock);

@@ -86,6 +86,7 @@ static inline void track_discarded(page_t* page) {
 #define hook_take_back(page, p, family) TRACK_TAKEN(page, p, hook_take_back(page, p, family))
 #define hook_take_back_slow(page, p, family) TRACK_TAKEN(page, p, hook_take_back_slow(page, p, family))
 #define hook_take_back_remote(page, p, family) TRACK_TAKEN(page, p, hook_take_back_remote(page, p, family))
+#define hook_take_back_remote_quick(page, p, family) TRACK_TAKEN(page, p, hook_take_back_remote_quick(page, p, family))
 #define hook_page_init(page, tld, side, fresh) \
   ({ \
     bool ready = TRACK_QUIET(hook_page_init(page, tld, side, fresh)); \

@@ -205,17 +205,22 @@ struct mi_heap_s {
 // Freed blocks on their way to the thread that owns their page. Written by the sender until it is handed over.
 #define LETTER_BLOCKS 29
 typedef struct letter_s {
-  struct letter_s* next;
+  union {
+    tld_t* to;             // while the sender collects
+    struct letter_s* next; // of spare ones, and in an inbox
+  };
   uint32_t count;
-  uint32_t bytes;
+  uint32_t bytes;          // of blocks above LETTER_SMALL
   void* blocks[LETTER_BLOCKS];
 } letter_t;
 
-#define OUTBOX_COUNT 8
-typedef struct outbox_s {
-  tld_t* to;
-  letter_t* letter;
-} outbox_t;
+// Blocks up to this many bytes are not counted: LETTER_BLOCKS of them are no more than LETTER_BYTES.
+#define LETTER_BYTES ((size_t)64 * KIB)
+#define LETTER_SMALL (LETTER_BYTES / LETTER_BLOCKS)
+
+// Letters being collected, each in the place of its owner's address. A place where there is none holds mim_letter_none,
+// which is to nobody.
+#define OUTBOX_COUNT 16
 
 // What a thread knows. Taken from a pool that is never given back to the OS, so that a stale pointer to one always
 // points at a tld_t: letters may be handed to a thread that has ended, and are then routed anew.
@@ -231,8 +236,8 @@ struct tld_s {
   bool borrowed;                  // used for one call of a thread that has already ended
   bool lost;                      // in a forked child: of a thread that exists in the parent only
   uint64_t heartbeat;
-  outbox_t outbox[OUTBOX_COUNT];
-  uint32_t mail_count;
+  letter_t* outbox[OUTBOX_COUNT];
+  uint32_t mail_count;            // blocks sent since all letters were handed over
   letter_t* letters;              // spare ones
   uint32_t letter_count;
   tld_t* next;                    // in the list of all, or of the pool

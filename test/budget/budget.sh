@@ -13,6 +13,7 @@ fi
 temp=$(mktemp -d)
 trap 'rm -rf -- "$temp"' EXIT
 unset "${!MIMALLOC_@}"
+export MIMALLOC_SAMPLE_RATE=5000  # the default, but bounded by number alone and not by time: load would make a difference
 
 # count COMMAND...: instructions of one run
 count() {
