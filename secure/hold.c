@@ -8,7 +8,8 @@
 //
 // Memory that goes back to the OS comes again one page fault at a time, which costs ten times what using a block of this
 // size does; so the last few blocks stay warm, and the oldest of those that fits is the next one handed out, but never
-// the last one freed. A block of which most was never touched is better cold: it would be touched to clear it.
+// the last one freed. A block of which most was never touched is better cold, as clearing reads all of it: a page fault
+// for each page, the first time. After that the untouched ones all read the same page of zeroes, and cost little.
 //
 // Stops: reads of and writes to freed large blocks, always, until their addresses are handed out again, by a fault;
 // second frees of them, told as such; stale contents in new ones.
@@ -154,7 +155,8 @@ page_t* sec_hold_take(size_t slices, size_t* used) {
     (void)back;
     return NULL;
   }
-  int step = clear(start, old) ? -1 : 2;
+  int step = clear(start, old) || page->retire_age != 0 ? -1 : 2;
+  page->retire_age = 1;
   int sparse = atomic_load_explicit(&held.sparse, memory_order_relaxed) + step;
   atomic_store_explicit(&held.sparse, sparse < 0 ? 0 : sparse, memory_order_relaxed);
   if (*used > old) {

@@ -121,7 +121,7 @@ struct page_s {
   uint32_t used;             // blocks handed out (those in the mail included)
   uint32_t slices;           // slices of the page
   uint8_t bin;
-  uint8_t retire_age;        // PAGE_RETIRED: ticks left before it is given back; PAGE_LISTED: subprocess of the list
+  uint8_t retire_age;        // PAGE_RETIRED: ticks left before it is given back; PAGE_LISTED: subprocess of the list; large: was used again
   uint8_t flags;             // PAGE_...
   heap_t* heap;              // the heap it belongs to; stays when the page has no owner
 };
