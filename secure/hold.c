@@ -94,7 +94,7 @@ static bool may_be_warm(const page_t* page) {
   const hook_process_t* policy = &mim_process.hook;
   return !(page->kind & KIND_SAMPLED) && page->slices <= WARM_BLOCK_SLICES && mim_region_arena(slice_of(page)) == 0 &&
          policy->guard_kind == SEC_GUARD_LIGHT && !(policy->mechanisms & SEC_QUARANTINE) &&
-         mim_option(mi_option_purge_delay) != 0 &&
+         mim_purge_delay() != 0 &&
          atomic_load_explicit(&held.sparse, memory_order_relaxed) < SPARSE_LIMIT;
 }
 
@@ -193,7 +193,7 @@ page_t* sec_hold(page_t* page) {
 
 bool sec_hold_age(bool all, page_t** given_up) {
   if (mim_likely(atomic_load_explicit(&held.warm_count, memory_order_relaxed) == 0)) return false;
-  long delay = mim_option(mi_option_purge_delay);
+  long delay = mim_purge_delay();
   if (delay < 0 && !all) return false;
   uint64_t now = mim_os_clock_ms();
   page_t* page = NULL;

@@ -44,6 +44,7 @@ static void generic_tick(heap_t* heap) {
 // A page of the bin that has a free block. Pages that turn out full leave the queue on the way.
 static page_t* page_find(heap_t* heap, size_t bin) {
   page_queue_t* queue = &heap->bins[bin];
+  heap->allocates[bin / 64] |= (uint64_t)1 << (bin % 64);
   for (page_t *page = queue->first, *next; page != NULL; page = next) {
     next = page->next;
     mim_count(&heap->tld->stats.searched, 1);

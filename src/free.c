@@ -24,15 +24,10 @@ static mim_noinline void free_any(void* p, page_t* page, family_t family) {
     hook_foreign(p, "free");
     return;
   }
-  if (mim_page_owner(page) == mim_tls.tld && mim_tls.tld != &mim_tld_empty) {
-    mim_mail_deliver(mim_tls.tld);  // a thread that only frees never takes malloc's generic path
-    free_owned(page, p, family);
-    return;
-  }
   heap_t* heap = mim_thread_heap();
   if (mim_unlikely(heap == NULL)) return;  // no memory for a heap: the block is lost, the program goes on
   tld_t* me = heap->tld;
-  mim_mail_deliver(me);
+  mim_mail_deliver(me);  // a thread that only frees never takes malloc's generic path; may let go of the page
   for (;;) {
     tld_t* owner = mim_page_owner(page);
     if (owner == me) {

@@ -10,6 +10,9 @@
 
 lock_t mim_abandoned_lock;
 
+// Of pages that were adopted without being of use, a thread keeps as many slices.
+#define GUEST_SLICES 32
+
 // Abandoned pages, for each subprocess: threads of one take over pages only from each other.
 typedef struct subproc_s {
   page_queue_t bins[BIN_COUNT];
@@ -118,23 +121,6 @@ static void abandoned_unlist(page_t* page) {
   lock_release(&mim_abandoned_lock);
 }
 
-bool mim_heap_adopt(heap_t* heap, page_t* page) {
-  tld_t* nobody = NULL;
-  if (!atomic_compare_exchange_strong_explicit(&page->owner, &nobody, heap->tld, memory_order_acq_rel,
-                                               memory_order_relaxed)) {
-    return false;
-  }
-  if (page->flags & PAGE_LISTED) abandoned_unlist(page);
-  mim_page_set_heap(page, heap);
-  heap->page_count++;
-  mim_count(&heap->tld->stats.adopted, 1);
-  if (!(page->kind & KIND_LARGE)) {
-    assert_walk(mim_page_is_valid(page));
-    mim_heap_queue_push(heap, page, false);
-  }
-  return true;
-}
-
 page_t* mim_heap_reclaim(heap_t* heap, size_t bin) {
   subproc_t* subproc = subprocs[heap->tld->subproc];
   // Blocks that others still have must not go with a heap that is destroyed: first-class heaps adopt nothing.
@@ -185,6 +171,49 @@ static void page_abandon(heap_t* heap, page_t* page) {
   } else {
     atomic_store_explicit(&page->owner, NULL, memory_order_release);
   }
+}
+
+// A thread that frees what others allocated adopts pages that it has no use for. It keeps the last few of them, since more
+// of their blocks are likely to be freed; those before go to the list, for threads that allocate such blocks. A guest may
+// have become something else meanwhile: if it is still this thread's, the list is no wrong place for it either.
+static void guest_come(heap_t* heap, page_t* page) {
+  guests_t* guests = &heap->tld->guests;
+  guests->slices += page->slices;
+  guests->pages[guests->count] = page;
+  guests->sizes[guests->count++] = page->slices;
+  while (guests->count == GUESTS_MAX || (guests->slices > GUEST_SLICES && guests->count > 1)) {
+    page_t* oldest = guests->pages[0];
+    guests->slices -= guests->sizes[0];
+    guests->count--;
+    memmove(guests->pages, guests->pages + 1, guests->count * sizeof(guests->pages[0]));
+    memmove(guests->sizes, guests->sizes + 1, guests->count * sizeof(guests->sizes[0]));
+    bool is_here = mim_page_owner(oldest) == heap->tld && mim_page_heap(oldest) == heap && oldest != page;
+    if (is_here && (oldest->flags & PAGE_QUEUED)) page_abandon(heap, oldest);
+  }
+}
+
+static bool is_guest(const heap_t* heap, const page_t* page) {
+  if (page->bin >= BIN_ODD) return false;  // not of the list
+  return !(heap->allocates[page->bin / 64] >> (page->bin % 64) & 1);
+}
+
+bool mim_heap_adopt(heap_t* heap, page_t* page) {
+  tld_t* nobody = NULL;
+  if (!atomic_compare_exchange_strong_explicit(&page->owner, &nobody, heap->tld, memory_order_acq_rel,
+                                               memory_order_relaxed)) {
+    return false;
+  }
+  bool guest = is_guest(heap, page);
+  if (page->flags & PAGE_LISTED) abandoned_unlist(page);
+  mim_page_set_heap(page, heap);
+  heap->page_count++;
+  mim_count(&heap->tld->stats.adopted, 1);
+  if (!(page->kind & KIND_LARGE)) {
+    assert_walk(mim_page_is_valid(page));
+    mim_heap_queue_push(heap, page, false);
+    if (guest) guest_come(heap, page);
+  }
+  return true;
 }
 
 static void for_each_page(heap_t* heap, void (*act)(heap_t* heap, page_t* page)) {

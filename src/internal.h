@@ -95,6 +95,8 @@ uint8_t* mim_region_extra_start(size_t slice);
 bool mim_region_seal(size_t slice, size_t slices);
 // Gives free memory back to the OS: what has been free for the purge delay, or all with `force`. True when any was.
 bool mim_region_purge(bool force);
+// How long free memory stays, at least, in ms; 0: not at all, negative: for ever.
+long mim_purge_delay(void);
 extern lock_t mim_region_lock;
 
 typedef struct region_info_s {

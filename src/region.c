@@ -2,7 +2,8 @@
 //
 // Segments are taken into use in address order and never given up; inside one, slices are opened from the start, a few
 // at a time. A free slice may still hold physical memory ("resident"); it is reused first, and given back to the OS
-// when it has been free for the purge delay. Free slices whose contents are not known to be zero are "dirty".
+// when it has been free for one to two times the purge delay: at intervals of the delay, those go that were free already
+// at the time before ("idle"). Free slices whose contents are not known to be zero are "dirty".
 //
 // Everything here is under mim_region_lock, which is taken when a page is made or given up, never for a block. It is
 // let go while memory is purged: the slices are marked as not free meanwhile.
@@ -13,6 +14,7 @@ typedef struct segment_s {
   uint64_t free[SEGMENT_WORDS];      // may be allocated
   uint64_t resident[SEGMENT_WORDS];  // may hold physical memory
   uint64_t dirty[SEGMENT_WORDS];     // may read as something else than zero
+  uint64_t idle[SEGMENT_WORDS];      // was free and resident when memory was purged last, and has been since
   hook_segment_t guards;
   uint8_t* start;
   uint64_t purge_at;                 // clock in ms; 0: nothing to purge
@@ -199,6 +201,7 @@ static bool segment_take(size_t index, size_t first, size_t slices, span_t* span
   if (bits_any(segment->dirty, first, slices)) span->zero = false;
   if (bits_any(segment->resident, first, slices)) span->fresh = false;
   bits_change(segment->free, first, slices, false);
+  bits_change(segment->idle, first, slices, false);
   bits_change(segment->resident, first, slices, true);
   bits_change(segment->dirty, first, slices, true);
   segment->room -= (uint32_t)slices;
@@ -416,11 +419,15 @@ size_t mim_region_slice_next(size_t slice) {
 
 // ---- giving back ----------------------------------------------------------------------------------------------------
 
+long mim_purge_delay(void) {
+  long delay = mim_option(mi_option_purge_delay);
+  return delay < 0 ? delay : delay * mim_option(mi_option_arena_purge_mult);
+}
+
 static void schedule_purge(segment_t* segment) {
   if (segment->pinned) return;
-  long delay = mim_option(mi_option_purge_delay);
+  long delay = mim_purge_delay();
   if (delay < 0) return;
-  if (segment->arena != 0) delay *= mim_option(mi_option_arena_purge_mult);
   uint64_t at = mim_os_clock_ms() + (uint64_t)delay;
   if (segment->purge_at == 0) segment->purge_at = at;
   uint64_t next = atomic_load_explicit(&region.purge_at, memory_order_relaxed);
@@ -462,19 +469,34 @@ void mim_region_free(size_t slice, size_t slices, bool zero, span_kind_t kind) {
     left -= covered;
   }
   lock_release(&mim_region_lock);
-  if (mim_option(mi_option_purge_delay) == 0) mim_region_purge(false);
+  if (mim_purge_delay() == 0) mim_region_purge(false);
 }
 
-// Purges the free slices of one segment, run by run; short runs stay until they are part of a longer one, but with
+// Slices that have been free for long enough.
+static void segment_due(const segment_t* segment, bool all, uint64_t* due) {
+  for (size_t word = 0; word < SEGMENT_WORDS; word++) {
+    due[word] = segment->free[word] & segment->resident[word] & (all ? ~(uint64_t)0 : segment->idle[word]);
+  }
+}
+
+// The slices that are free from now on are due the next time.
+static void segment_age(segment_t* segment) {
+  segment->purge_at = 0;
+  segment_due(segment, true, segment->idle);
+  if (bits_find(segment->idle, 0, true) != SEGMENT_SLICES) schedule_purge(segment);
+}
+
+// Purges slices of one segment that are due, run by run; short runs stay until they are part of a longer one, but with
 // `force`. The lock is held before and after, not meanwhile.
 static bool segment_purge(size_t index, bool force) {
   segment_t* segment = segment_at(index);
-  segment->purge_at = 0;
+  bool all = force || mim_purge_delay() == 0;
   size_t least = force ? 0 : mi_option_get_size(mi_option_minimal_purge_size) / SLICE_SIZE;
   bool any = false;
+  segment->purge_at = 0;
   for (size_t from = 0; from < SEGMENT_SLICES;) {
     uint64_t due[SEGMENT_WORDS];
-    for (size_t word = 0; word < SEGMENT_WORDS; word++) due[word] = segment->free[word] & segment->resident[word];
+    segment_due(segment, all, due);
     size_t first = bits_find(due, from, true);
     if (first == SEGMENT_SLICES) break;
     size_t count = bits_find(due, first, false) - first;
@@ -497,6 +519,7 @@ static bool segment_purge(size_t index, bool force) {
       any = true;
     }
   }
+  if (!all) segment_age(segment);
   return any;
 }
 

@@ -198,6 +198,7 @@ struct mi_heap_s {
   int tag;
   size_t sample_rate;             // one allocation in so many is a sampled guarded block; SIZE_MAX: as the policy says
   size_t sample_min, sample_max;  // requests that may be
+  uint64_t allocates[(BIN_COUNT + 63) / 64];  // bins whose blocks the program has asked this heap for
   bool keeps_full;                // a first-class heap: its pages never lose their owner while it lives
   bool no_destroy;
 };
@@ -222,6 +223,15 @@ typedef struct letter_s {
 // which is to nobody.
 #define OUTBOX_COUNT 16
 
+// Pages that a thread adopted by freeing, and does not allocate from; the oldest first.
+#define GUESTS_MAX 8
+typedef struct guests_s {
+  page_t* pages[GUESTS_MAX];
+  uint32_t sizes[GUESTS_MAX];     // in slices, when they came
+  uint32_t slices;                // sum of those
+  uint32_t count;
+} guests_t;
+
 // What a thread knows. Taken from a pool that is never given back to the OS, so that a stale pointer to one always
 // points at a tld_t: letters may be handed to a thread that has ended, and are then routed anew.
 struct tld_s {
@@ -240,6 +250,7 @@ struct tld_s {
   uint32_t mail_count;            // blocks sent since all letters were handed over
   letter_t* letters;              // spare ones
   uint32_t letter_count;
+  guests_t guests;
   tld_t* next;                    // in the list of all, or of the pool
   tld_t* prev;
   stats_t stats;

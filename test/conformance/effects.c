@@ -79,7 +79,7 @@ static void case_disallow_arena(void) {
   CHECK(ever_in_arena(id));
 }
 
-// Frees many pages and lets the generic path run when they have been free for longer than a short purge delay.
+// Frees many pages and lets the generic path run when they have been free for two times a short purge delay.
 static int64_t purged_after_use(size_t size) {
   enum { COUNT = 2000 };
   static void* blocks[COUNT];
@@ -87,8 +87,10 @@ static int64_t purged_after_use(size_t size) {
   int64_t before = numbers().purged.total;
   for (int i = 0; i < COUNT; i++) mi_free(blocks[i]);
   mi_collect(false);  // empty pages that are kept for a while are released
-  usleep(100000);
-  mi_collect(false);
+  for (int i = 0; i < 2; i++) {
+    usleep(50000);
+    mi_collect(false);
+  }
   return numbers().purged.total - before;
 }
 

@@ -8,6 +8,7 @@
 
 #define BATCH 32
 #define CAPACITY 128 /* batches in a queue */
+#define KEPT 192     /* blocks that a consumer keeps */
 
 typedef struct batch_s {
   block_t blocks[BATCH];
@@ -27,6 +28,7 @@ typedef struct worker_s {
   queue_t* out;
   size_t batches; /* to produce */
   uint64_t stream;
+  bool even; /* sizes up to 9 KiB, all as likely */
 } worker_t;
 
 static void queue_init(queue_t* queue, size_t writers) {
@@ -73,7 +75,7 @@ static void* produce(void* arg) {
   for (size_t n = 0; n < me->batches; n++) {
     for (size_t i = 0; i < BATCH; i++) {
       const size_t max = rng_below(&rng, 200) == 0 ? 64 * KIB : 1 * KIB;
-      batch.blocks[i] = block_new(&rng, rng_size(&rng, max));
+      batch.blocks[i] = block_new(&rng, me->even ? rng_below(&rng, 9 * KIB) : rng_size(&rng, max));
     }
     queue_put(me->out, &batch);
   }
@@ -86,6 +88,27 @@ static void* consume(void* arg) {
   batch_t batch;
   while (queue_get(me->in, &batch)) {
     for (size_t i = 0; i < BATCH; i++) block_free(&batch.blocks[i], "consuming");
+  }
+  return NULL;
+}
+
+/* Keeps a few blocks for long and allocates none: each one it gets takes the place of any of those, which is freed. So
+   every page that was filled by a producer soon has room, and some block in it for a long time. */
+static void* keep(void* arg) {
+  const worker_t* me = (const worker_t*)arg;
+  rng_t rng = rng_new(me->stream);
+  static __thread block_t kept[KEPT];
+  batch_t batch;
+  memset(kept, 0, sizeof(kept));
+  while (queue_get(me->in, &batch)) {
+    for (size_t i = 0; i < BATCH; i++) {
+      block_t* place = &kept[rng_below(&rng, KEPT)];
+      if (place->p != NULL) block_free(place, "replacing");
+      *place = batch.blocks[i];
+    }
+  }
+  for (size_t i = 0; i < KEPT; i++) {
+    if (kept[i].p != NULL) block_free(&kept[i], "ending");
   }
   return NULL;
 }
@@ -111,6 +134,8 @@ typedef struct shape_s {
   size_t producers;
   size_t relays;
   size_t consumers;
+  void* (*consumer)(void*);
+  size_t limit; /* KiB */
 } shape_t;
 
 static void run_shape(const shape_t* shape, size_t batches, uint64_t stream) {
@@ -132,7 +157,8 @@ static void run_shape(const shape_t* shape, size_t batches, uint64_t stream) {
     worker->out = is_producer ? &first : &second;
     worker->batches = batches / shape->producers;
     worker->stream = stream * 100 + i;
-    threads[count++] = thread_start(is_producer ? produce : is_relay ? relay : consume, worker, 0);
+    worker->even = shape->consumer == keep;
+    threads[count++] = thread_start(is_producer ? produce : is_relay ? relay : shape->consumer, worker, 0);
   }
   for (;;) {
     pthread_mutex_lock(&last->lock);
@@ -144,13 +170,17 @@ static void run_shape(const shape_t* shape, size_t batches, uint64_t stream) {
   }
   for (size_t i = 0; i < count; i++) pthread_join(threads[i], NULL);
   watch_plateau(&watch, 32 * KIB, shape->name);
-  watch_limit(&watch, 512 * KIB, shape->name); /* at most about 30 MiB are ever live */
+  watch_limit(&watch, shape->limit, shape->name);
 }
 
 int main(int argc, char** argv) {
   static const shape_t shapes[] = {
-    { "1 producer, 1 consumer", 1, 0, 1 }, { "1 producer, 3 consumers", 1, 0, 3 },
-    { "3 producers, 1 consumer", 3, 0, 1 }, { "1 producer, 2 relays, 1 consumer", 1, 2, 1 },
+    { "1 producer, 8 consumers that keep some", 1, 0, 8, keep, 72 * KIB },
+    /* At most about 30 MiB are ever live. */
+    { "1 producer, 1 consumer", 1, 0, 1, consume, 512 * KIB },
+    { "1 producer, 3 consumers", 1, 0, 3, consume, 512 * KIB },
+    { "3 producers, 1 consumer", 3, 0, 1, consume, 512 * KIB },
+    { "1 producer, 2 relays, 1 consumer", 1, 2, 1, consume, 512 * KIB },
   };
   stress_begin(argc, argv);
   for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) run_shape(&shapes[i], scaled(25000), i);
