@@ -47,9 +47,11 @@ void op_pile_grow(const op_t* op) {
   if (count > PILE_MAX - pile->count) count = PILE_MAX - pile->count;
   if (!model_room(count * pile->size)) return;
   bool zero = op->d % 4 == 3;
+  // A pile whose blocks are of no heap that is known, since the thread gave its pages up, grows in the heap that lasts.
+  mi_heap_t* heap = pile->heap != NULL || model.target == FOR_THREADS ? pile->heap : me->heaps[0];
   for (size_t i = 0; i < count; i++) {
-    uint8_t* p = pile->heap != NULL ? (zero ? mi_heap_zalloc(pile->heap, pile->size) : mi_heap_malloc(pile->heap, pile->size))
-                                    : (zero ? mi_zalloc(pile->size) : mi_malloc(pile->size));
+    uint8_t* p = heap != NULL ? (zero ? mi_heap_zalloc(heap, pile->size) : mi_heap_malloc(heap, pile->size))
+                              : (zero ? mi_zalloc(pile->size) : mi_malloc(pile->size));
     if (p == NULL) break;  // only where the heap is bound to an arena; others would fail in op_alloc as well
     must(((uintptr_t)p & 15) == 0 && probe_in_region(p, pile->size), "%p of %zu bytes is misplaced", (void*)p, pile->size);
     if (zero) zero_check(p, pile->size < 512 ? pile->size : 512, "zero-initialised");

@@ -338,8 +338,10 @@ void op_use_dead_heap(const op_t* op) {
     op_heap_destroy(&(op_t){.slot = (uint8_t)i});
     notice_none();
     if (op->d % 2 == 0) {
-      must(mi_heap_malloc(heap, size_of_code(op->a, op->b)) == NULL, "a heap that was destroyed gives a block");
+      uint8_t* q = mi_heap_malloc(heap, size_of_code(op->a, op->b));
       expect(MI_FAULT_INVALID_HEAP, heap);
+      must(q == NULL || mi_heap_of(q) == heap_now(), "what a heap that was destroyed gives is not of the default heap");
+      mi_free(q);
     } else {
       misuse(p, op->c, size_of_code(op->a, op->b));
       expect_free_fault(p);
