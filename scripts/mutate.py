@@ -5,8 +5,8 @@ usage: scripts/mutate.py [--only NUMBER,...] [--seeds N] [--build DIRECTORY] [--
 
 Each bug is a small replacement in one file of src/ or secure/. The copy lies in DIRECTORY (default: out/mutate) and is
 built once, hardly optimised; for each bug one file is changed, the replay programs it concerns are built and run over
-test/regress, N generated sequences (default: 60) and fuzz/corpus, until one fails, and the file is put back. Prints a table; status 0: every bug was
-found. The tree itself is never changed.
+test/regress, N generated sequences (default: 60) and fuzz/corpus, until one fails, then the unit test of the file, if
+there is one, and the file is put back. Prints a table; status 0: every bug was found. The tree itself is never changed.
 """
 import argparse
 import os
@@ -33,8 +33,8 @@ BUGS = [
     ("src/api.h", "  if (mim_unlikely(mul_overflows(count, size, &total))) return mim_fail(EOVERFLOW, SIZE_MAX);\n  return mim_heap_alloc(heap, total, FAMILY_C, zero);",
      "  total = count * size;\n  return mim_heap_alloc(heap, total, FAMILY_C, zero);", "calloc does not notice that its product overflows"),
     ("src/region.c", "  if (bits_any(segment->dirty, first, slices)) span->zero = false;\n", "", "used memory is taken for zero"),
-    ("src/region.c", "  bits_change(segment->free, first, slices, false);\n  bits_change(segment->resident, first, slices, true);",
-     "  bits_change(segment->free, first, slices - (slices > 1), false);\n  bits_change(segment->resident, first, slices, true);",
+    ("src/region.c", "  bits_change(segment->free, first, slices, false);\n  bits_change(segment->idle, first, slices, false);",
+     "  bits_change(segment->free, first, slices - (slices > 1), false);\n  bits_change(segment->idle, first, slices, false);",
      "the last slice of a span stays free"),
     ("src/page.c", "return align_down(start + room - size + offset, align) - offset;", "return align_down(start + room - size + offset, 16) - offset;",
      "secure: large blocks are aligned to 16 only"),
@@ -45,7 +45,7 @@ BUGS = [
     ("src/heap.c", "  mim_page_set_heap(page, to);\n", "", "mi_heap_delete leaves pages with the heap that is gone"),
     ("src/heap.c", "if (page->flags & PAGE_LISTED) abandoned_unlist(page);", "", "an adopted page stays in the list of abandoned ones"),
     ("src/internal.h", "  mim_stat_blocks(page, -1, 0);\n", "", "freed blocks are not counted off"),
-    ("src/mail.c", "for (uint32_t i = 0; i < letter->count; i++) {", "for (uint32_t i = 0; i + 1 < letter->count; i++) {", "the last block of each letter is lost"),
+    ("src/mail.c", "for (uint32_t i = 0; i < count; i++) {", "for (uint32_t i = 0; i + 1 < count; i++) {", "the last block of each letter is lost"),
     ("src/visit.c", "    if ((free_map[i / 64] >> (i % 64)) & 1) continue;\n", "", "a visit shows free blocks"),
     ("src/options.c", "return *value >= entry->min && *value <= entry->max;", "return *value >= entry->min;", "the environment may go above the maximum"),
     ("src/output.c", "if (text->length < text->room) text->start[text->length] = c;", "if (text->length <= text->room + 1) text->start[text->length] = c;",
@@ -69,8 +69,10 @@ BUGS = [
     ("secure/invalid.c", "state_exchange(page, place.index, STATE_MAILED)", "state_exchange(page, place.index, STATE_FREE)", "a block in the mail is marked as free"),
     ("secure/entry.c", "      magazine[count++] = magazine[place];\n      magazine[place] = index;", "      magazine[count++] = index;\n      magazine[place] = index;",
      "the shuffle hands a block out twice"),
-    ("secure/entry.c", "    state_set(page, i, state_get(page, i) & STATE_FRESH);\n",
-     "    if (i + 1 < first + count) state_set(page, i, state_get(page, i) & STATE_FRESH);\n", "the last block of each extension is lost"),
+    ("secure/entry.c", "fill_states(page, first, count, state_get(page, first) & STATE_FRESH);",
+     "fill_states(page, first, count - 1, state_get(page, first) & STATE_FRESH);", "the last block of each extension is lost"),
+    ("secure/entry.c", "memset(p, 0, (size_t)count * page->stride);", "memset(p, 0, (size_t)(count - 1) * page->stride);",
+     "used memory is not cleared under the last block of an extension"),
     ("secure/invalid.c", "if (size != SIZE_UNKNOWN && size != request_of(page, state))", "if (size != SIZE_UNKNOWN && size > request_of(page, state))",
      "a sized free may name less"),
     ("secure/invalid.c", "bool same = family == FAMILY_ANY || ((*state >> STATE_FAMILY_SHIFT) & 3u) == (unsigned)family;", "bool same = family != FAMILY_NEW_ARRAY || ((*state >> STATE_FAMILY_SHIFT) & 3u) == (unsigned)family;",
@@ -82,6 +84,22 @@ BUGS = [
      "secure: a large block grows over its guard"),
     ("secure/hold.c", "bool warm = may_be_warm(page) && mim_os_close(mim_page_start(page), bytes_of(page));", "bool warm = may_be_warm(page);",
      "warm blocks stay accessible"),
+    ("secure/quarantine.c", "  if ((page->kind & KIND_WIPE) && mim_unlikely(!wipe_holds(", "  if (page->kind == 0xFF && mim_unlikely(!wipe_holds(",
+     "a block that leaves the quarantine is not verified"),
+    ("secure/quarantine.c", "  state_set(page, index, STATE_QUARANTINED);\n", "", "a block in quarantine counts as live"),
+    ("secure/quarantine.c", "    void* p = random_take(quarantine, place);\n    if (p != NULL) leave(tld, p);\n  }\n",
+     "    (void)random_take(quarantine, place);\n  }\n", "blocks in random quarantine are lost when it is emptied"),
+    ("secure/quarantine.c", "quarantine->front = (quarantine->front + 1) % QUEUE_PLACES;", "quarantine->front = quarantine->front % QUEUE_PLACES;",
+     "the queue of the quarantine gives the same block again"),
+    ("secure/isolate.c", "if (last == bin || (last == 0 && choice == OR_NEW)) chosen", "if (last != 0 || choice == OR_NEW) chosen",
+     "isolated addresses are used for other sizes"),
+    ("secure/memory.c", "return (uintptr_t)p < block.end ? block.end - (uintptr_t)p : 0;", "return (uintptr_t)p < block.end ? block.end - (uintptr_t)p + 1 : 0;",
+     "a checked memory function may go a byte too far"),
+    ("secure/memory.c", "  if (mim_unlikely(!state_is_live(state))) return (range_t){0, 0};\n", "", "checked memory functions use freed blocks"),
+    ("secure/keys.c", "store_key(pool->key, generation->key, ++generation->count);", "store_key(pool->key, generation->key, generation->count);",
+     "two threads draw the same random numbers"),
+    ("secure/sample.c", "  page->kind |= KIND_SAMPLED;\n", "", "sampled blocks are not told from others"),
+    ("secure/sample.c", "  if (rate == 1) return true;\n", "", "a rate of 1 does not mean every block"),
 ]
 
 
@@ -168,7 +186,21 @@ def find(build, made, inputs, log, path, text):
                 lines = [line for line in open(log, errors="replace") if line.startswith(("fuzz", "mimalloc: assertion"))]
                 ended = {124: "hangs", -11: "crashes", -6: "aborts"}.get(status, f"status {status}")
                 return " ".join([name] + [f"{k}={v}" for k, v in mode.items()]), lines[-1].strip() if lines else ended
-    return None
+    return find_by_unit_test(made, log, path)
+
+
+def find_by_unit_test(made, log, path):
+    """What is there only when it is switched on, or shows in odds alone, has unit tests."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    test = f"unit-{stem}-secure"
+    if not os.path.exists(os.path.join(ROOT, "test/unit", f"{stem}_test.c")):
+        return None
+    if run(["cmake", "--build", made, "--target", test], log) != 0:
+        stop(f"{test} does not compile; see {log}")
+    if run([os.path.join(made, "test/unit", test)], log, 120) == 0:
+        return None
+    lines = [line for line in open(log, errors="replace") if "Error" in line or "error" in line or "!=" in line]
+    return test, lines[0].strip() if lines else "fails"
 
 
 def main():

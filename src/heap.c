@@ -401,6 +401,11 @@ bool mim_heap_is_valid(const heap_t* heap) {
     }
     if (heap->bins[bin].last != prev) return false;
   }
+  // A page with a block to give is in the queue of its bin: in the list of full ones nobody would look for it.
+  for (const page_t* page = heap->full.first; page != NULL; page = page->next) {
+    if (page->heap != heap || !(page->flags & PAGE_IN_FULL) || page->used == 0) return false;
+    if (!(page->kind & KIND_LARGE) && page->used < page->capacity) return false;
+  }
   return true;
 }
 
