@@ -87,8 +87,8 @@ mim_inline uint16_t* magazine_at(const page_t* page, uintptr_t position) {
   return page->hook.entries - MAGAZINE_ROOM - 1 + position;
 }
 
-mim_inline uint16_t magazine_get(const page_t* page, uintptr_t position) {
-  return (uint16_t)(*magazine_at(page, position) ^ page->hook_key);
+mim_inline uintptr_t magazine_get(const page_t* page, uintptr_t position) {
+  return (uintptr_t)*magazine_at(page, position) ^ page->hook_key;
 }
 
 // Where an address lies: its index, and whether it is the start of a block. One multiplication by ceil(2^64 / stride)

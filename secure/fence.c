@@ -7,6 +7,9 @@
 const fence_window_t sec_fence_window = {{0}, {TAKE_16, FOUR(FOUR(TAKE_64))}};
 _Static_assert(QUICK_MAX == 16 + 4 * 4 * 64, "the window has as many ones");
 
+const uint32_t sec_fence_same[FENCE_SIZE + 1] = {0x0000, 0x8000, 0xC000, 0xE000, 0xF000, 0xF800, 0xFC00, 0xFE00, 0xFF00,
+                                                 0xFF80, 0xFFC0, 0xFFE0, 0xFFF0, 0xFFF8, 0xFFFC, 0xFFFE, 0xFFFF};
+
 void sec_fence_broken(page_t* page, uintptr_t index, size_t block_size, size_t slack) {
   // A large block is alone in its page, and its stride is not in the field.
   uint8_t* block = (page->kind & KIND_LARGE) ? (uint8_t*)(page->origin + (index << LARGE_STRIDE_SHIFT))

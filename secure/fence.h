@@ -39,6 +39,8 @@ typedef struct fence_window_s {
   uint8_t take[QUICK_MAX];
 } fence_window_t;
 extern const fence_window_t sec_fence_window;
+// A bit for each of 16 bytes, the last the highest: a number with the bits of the last n set is as large as this, or larger.
+extern const uint32_t sec_fence_same[FENCE_SIZE + 1];
 
 mim_inline fence_bytes_t fence_load(const void* p) {
   fence_bytes_t bytes;
@@ -109,8 +111,13 @@ mim_inline void fence_put(fence_bytes_t pattern, uint8_t* last, size_t slack) {
 
 // Are those of them that are slack (at most 16) fence?
 mim_inline bool fence_is(fence_bytes_t pattern, const uint8_t* last, size_t slack) {
+#if defined(__SSE2__)
+  unsigned same = (unsigned)_mm_movemask_epi8((__m128i)(fence_load(last) == pattern));
+  return same >= sec_fence_same[slack];
+#else
   fence_bytes_t difference = (fence_load(last) ^ pattern) & fence_load((const uint8_t*)&sec_fence_window + slack);
   return fence_zero(difference);
+#endif
 }
 
 // For any slack but 0; `end` is the end of the block. A longer slack has a fence right behind the request, and one at

@@ -19,6 +19,7 @@
 //
 // Lists are under sec_hold_lock; the system calls are made without it, on pages that are in no list then.
 #include "sample.h"
+#include "wipe.h"
 
 #define HELD_MAX 256
 #define HELD_BYTES (32 * MIB)  // of address space: what is held makes the program open other memory
@@ -123,14 +124,20 @@ static page_t* cool(page_t* page) {
   return page;
 }
 
+static bool is_zero(const void* p, size_t size) {
+  const wipe_word_t* word = (const wipe_word_t*)p;
+  const wipe_word_t* end = word + size / sizeof(wipe_word_t);
+  for (; word < end; word += 4) {
+    if (!fence_zero((fence_bytes_t)((word[0] | word[1]) | (word[2] | word[3])))) return false;
+  }
+  return true;
+}
+
 // Clears memory that was used, and leaves alone what was not. False: most of it was not.
 static bool clear(uint8_t* start, size_t size) {
   size_t os_page = mim_process.hook.os_page, touched = 0;
   for (uint8_t* at = start; at < start + size; at += os_page) {
-    const uint64_t* word = (const uint64_t*)(void*)at;
-    const uint64_t* end = (const uint64_t*)(void*)(at + os_page);
-    while (word < end && *word == 0) word++;
-    if (word == end) continue;
+    if (is_zero(at, os_page)) continue;
     memset(at, 0, os_page);
     touched++;
   }

@@ -46,9 +46,8 @@ mim_inline uintptr_t hook_pop(page_t* page) {
   return magazine_get(page, position);
 }
 
-// Nothing links blocks: the state says it.
+// Nothing links blocks: the state says it, and was set when the block was taken back.
 mim_inline void hook_push(page_t* page, uintptr_t index) {
-  state_set(page, index, STATE_FREE);
   page->local_free = index;  // the last one freed is not the next one handed out
 }
 
@@ -87,24 +86,30 @@ mim_inline void* hook_hand_out_slow(page_t* page, uintptr_t index, size_t size, 
 mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
   place_t place = page_place(page, p);
   if (mim_unlikely(!place.start)) return 0;
+  size_t found = state_get(page, place.index);
   // What is left of a live block's state without its family is its slack; anything else is larger.
-  unsigned slack = family == FAMILY_ANY ? (state_get(page, place.index) & ~STATE_FAMILY_MASK) ^ STATE_LIVE
-                                        : state_get(page, place.index) ^ state_live(family, 0);
+  size_t slack = family == FAMILY_ANY ? (found & ~(size_t)STATE_FAMILY_MASK) ^ STATE_LIVE
+                                      : found ^ state_live(family, 0);
   if (mim_unlikely(slack > STATE_SLACK_MASK)) return 0;
-  if (mim_unlikely(!(page->kind & KIND_QUICK))) return (page->kind & KIND_BARE) ? place.index : 0;
-  size_t block_size = page->block_size;
-  uint8_t* end = (uint8_t*)p + block_size;
-  uint64_t mixed = fence_mix(page, place.index);
-  fence_bytes_t pattern = fence_pattern_of(mixed);
-  if (mim_likely(slack <= FENCE_SIZE)) {
-    if (mim_unlikely(!fence_is(pattern, end - FENCE_SIZE, slack))) return 0;
-  } else if (mim_unlikely(!fence_holds(page, place.index, end, slack))) {
+  if (mim_likely(page->kind & KIND_QUICK)) {
+    size_t block_size = page->block_size;
+    uint8_t* end = (uint8_t*)p + block_size;
+    uint64_t mixed = fence_mix(page, place.index);
+    fence_bytes_t pattern = fence_pattern_of(mixed);
+    if (mim_likely(slack <= FENCE_SIZE)) {
+      if (mim_unlikely(!fence_is(pattern, end - FENCE_SIZE, slack))) return 0;
+    } else if (mim_unlikely(!fence_holds(page, place.index, end, slack))) {
+      return 0;
+    }
+    if (mim_likely(place.index > 1)) {
+      uint8_t before = __atomic_load_n((const uint8_t*)p - 1, __ATOMIC_RELAXED);
+      if (mim_unlikely(before != fence_last_of(fence_mix_before(page, mixed)))) return 0;
+    }
+    wipe_bytes(p, block_size, fence_tail(pattern));
+  } else if (!(page->kind & KIND_BARE)) {
     return 0;
   }
-  if (mim_likely(place.index > 1)) {
-    if (mim_unlikely(((const uint8_t*)p)[-1] != fence_last_of(fence_mix_before(page, mixed)))) return 0;
-  }
-  wipe_bytes(p, block_size, fence_tail(pattern));
+  state_set(page, place.index, STATE_FREE);
   if (place.index == 0) __builtin_unreachable();  // is never live
   return place.index;
 }
@@ -155,6 +160,7 @@ mim_inline uintptr_t hook_deliver(page_t* page, void* p) {
       mim_likely(state_get(page, place.index) == STATE_MAILED)) {
     const uint8_t* before = (const uint8_t*)p - 1;
     if (place.index == 1 || mim_likely(__atomic_load_n(before, __ATOMIC_RELAXED) == fence_last(page, place.index - 1))) {
+      state_set(page, place.index, STATE_FREE);
       if (place.index == 0) __builtin_unreachable();  // is never handed out
       return place.index;
     }

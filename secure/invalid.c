@@ -109,6 +109,7 @@ uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family) {
     sec_take_apart(page, place.index, p, state);
     if (sec_quarantine_take(page, place.index)) return 0;
   }
+  state_set(page, place.index, STATE_FREE);
   return place.index;
 }
 
@@ -129,14 +130,16 @@ bool sec_take_back_remote(page_t* page, void* p, family_t family) {
 uintptr_t sec_deliver(page_t* page, void* p) {
   place_t place = page_place(page, p);
   uint16_t state = place.start ? state_get(page, place.index) : (uint16_t)STATE_NEVER;
-  if (state == STATE_RELEASED) return place.index;
-  if (mim_likely(state == STATE_MAILED)) {
-    look_before(page, place.index, p);
-    bool kept = !(page->kind & KIND_LARGE) && sec_quarantine_take(page, place.index);
-    return kept ? 0 : place.index;
+  if (mim_unlikely(state != STATE_MAILED && state != STATE_RELEASED)) {
+    report_block(MI_FAULT_DOUBLE_FREE, page, place.index, STATE_MAILED, p, 0, default_severity());
+    return 0;
   }
-  report_block(MI_FAULT_DOUBLE_FREE, page, place.index, STATE_MAILED, p, 0, default_severity());
-  return 0;
+  if (state == STATE_MAILED) {
+    look_before(page, place.index, p);
+    if (!(page->kind & KIND_LARGE) && sec_quarantine_take(page, place.index)) return 0;
+  }
+  state_set(page, place.index, STATE_FREE);
+  return place.index;
 }
 
 bool sec_check_claim(page_t* page, void* p, size_t size, size_t align) {

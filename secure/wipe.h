@@ -18,7 +18,7 @@ typedef uint64_t wipe_word_t __attribute__((vector_size(16), aligned(16)));
 // from the end of the block overlap.
 #define WIPE_TIER_1 ((size_t)2 * 16)
 #define WIPE_TIER_2 ((size_t)5 * 16)
-#define WIPE_TIER_3 11  // words
+#define WIPE_TIER_3 ((size_t)11 * 16)
 
 mim_inline void wipe_between(wipe_word_t* word, wipe_word_t* end, size_t size) {
   const wipe_word_t zero = {0, 0};
@@ -26,7 +26,7 @@ mim_inline void wipe_between(wipe_word_t* word, wipe_word_t* end, size_t size) {
   word[1] = end[-3] = end[-2] = zero;
   if (size <= WIPE_TIER_2) return;
   word[2] = word[3] = word[4] = end[-6] = end[-5] = end[-4] = zero;
-  while (mim_unlikely(end - word > WIPE_TIER_3)) {
+  for (; mim_unlikely(size > WIPE_TIER_3); size -= 64) {
     word += 4;
     word[1] = word[2] = word[3] = word[4] = zero;
     __asm__("" : "+r"(word));  // keeps the compiler from turning the loop into a call of memset
@@ -65,7 +65,8 @@ mim_inline bool wipe_holds(const void* p, size_t size, fence_bytes_t last) {
     seen |= (word[0] | word[1]) | (end[-3] | end[-2]);
     if (size > WIPE_TIER_2) {
       seen |= (word[2] | word[3]) | (word[4] | end[-6]) | (end[-5] | end[-4]);
-      while (mim_unlikely(end - word > WIPE_TIER_3)) {
+      end -= WIPE_TIER_3 / sizeof(*end);
+      while (mim_unlikely(word < end)) {
         word += 4;
         seen |= (word[1] | word[2]) | (word[3] | word[4]);
       }
