@@ -7,8 +7,8 @@
 //             cold: guards throughout, memory back at the OS --> addresses free again (256 blocks, 32 MiB of addresses)
 //
 // Memory that goes back to the OS comes again one page fault at a time, which costs ten times what using a block of this
-// size does; so the last few blocks stay warm, and the oldest of those that fits is the next one handed out, but never
-// the last one freed. A block of which most was never touched is better cold, as clearing reads all of it: a page fault
+// size does; so the last few blocks stay warm, and the oldest of those that fits is the next one handed out, but never one of
+// the last three freed. A block of which most was never touched is better cold, as clearing reads all of it: a page fault
 // for each page, the first time. After that the untouched ones all read the same page of zeroes, and cost little.
 //
 // Stops: reads of and writes to freed large blocks, always, until their addresses are handed out again, by a fault;
@@ -24,6 +24,7 @@
 #define HELD_MAX 256
 #define HELD_BYTES (32 * MIB)  // of address space: what is held makes the program open other memory
 #define WARM_MAX 16
+#define WARM_REST 3  // that were freed last are not handed out
 #define WARM_BLOCK_SLICES 16
 #define WARM_SLICES 64
 #define SPARSE_LIMIT 8
@@ -145,11 +146,11 @@ static bool clear(uint8_t* start, size_t size) {
 }
 
 page_t* sec_hold_take(size_t slices, size_t* used) {
-  if (mim_likely(atomic_load_explicit(&held.warm_count, memory_order_relaxed) < 2)) return NULL;
+  if (mim_likely(atomic_load_explicit(&held.warm_count, memory_order_relaxed) <= WARM_REST)) return NULL;
   page_t* page = NULL;
   lock_acquire(&sec_hold_lock);
   size_t count = atomic_load_explicit(&held.warm_count, memory_order_relaxed);
-  for (size_t i = 0; i + 1 < count && page == NULL; i++) {
+  for (size_t i = 0; i + WARM_REST < count && page == NULL; i++) {
     if (held.warm[i].page->slices == slices) page = take_out(i);
   }
   lock_release(&sec_hold_lock);

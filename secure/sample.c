@@ -116,7 +116,8 @@ void* sec_sample(heap_t* heap, size_t size, size_t align, family_t family, bool 
   if (!(mim_process.hook.mechanisms & SEC_SAMPLE) || !is_due(heap, size)) return NULL;
   sec_sample_t* sample = mim_meta_alloc(sizeof(sec_sample_t));
   if (sample == NULL) return NULL;
-  bool flush = sec_random64(&heap->tld->hook) & 1;
+  // A large block would end at a guard anyway: only where every block is sampled is it worth another side now and then.
+  bool flush = (sec_random64(&heap->tld->hook) & 1) || (size > MEDIUM_MAX && mim_process.hook.sample_rate != 1);
   void* p = mim_page_fresh_large(heap, size, align, 0, 0, family, zero, flush);
   if (p == NULL) {
     mim_meta_free(sample, sizeof(sec_sample_t));

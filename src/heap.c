@@ -401,10 +401,11 @@ bool mim_heap_is_valid(const heap_t* heap) {
     }
     if (heap->bins[bin].last != prev) return false;
   }
-  // A page with a block to give is in the queue of its bin: in the list of full ones nobody would look for it.
+  // A page with blocks to give is in the queue of its bin: in the list of full ones nobody would look for it. One block
+  // may be there all the same: the secure layer does not hand out the one freed last.
   for (const page_t* page = heap->full.first; page != NULL; page = page->next) {
     if (page->heap != heap || !(page->flags & PAGE_IN_FULL) || page->used == 0) return false;
-    if (!(page->kind & KIND_LARGE) && page->used < page->capacity) return false;
+    if (!(page->kind & KIND_LARGE) && page->used + 1 < page->capacity) return false;
   }
   return true;
 }
