@@ -11,6 +11,11 @@
 # Only of builds with both products and their usual names. The components are those of the install rules.
 
 option(MI_PACKAGE "Prepare packages: install changelog and copyright of each, and let cpack make them" OFF)
+set(MI_PACKAGE_CONTACT "The authors of mimalloc-hardened <noreply@mimalloc-hardened.invalid>" CACHE STRING
+  "Maintainer of the packages, as \"Name <address>\"; whoever hands packages on gives their own")
+if(MI_PACKAGE AND NOT MI_PACKAGE_CONTACT MATCHES "^[^<>]+ <[^<> @]+@[^<> @]+>$")
+  message(FATAL_ERROR "MI_PACKAGE_CONTACT=${MI_PACKAGE_CONTACT} is not of the form: Name <name@host>")
+endif()
 if(MI_PACKAGE AND NOT DEFINED MI_SECURE AND NOT MIM_SUFFIX AND NOT MI_SANITIZE)
   set(version "${PROJECT_VERSION}")
   set(packages libmimalloc1 libmimalloc-secure1 libmimalloc-hardened-dev mimalloc-tools)
@@ -45,7 +50,7 @@ endforeach()
   set(CPACK_PACKAGE_NAME mimalloc-hardened)
   set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "memory allocator, fast or hardened")
   set(CPACK_PACKAGE_VERSION "${version}")
-  set(CPACK_PACKAGE_CONTACT "The authors of mimalloc-hardened <authors@mimalloc-hardened.example.org>")
+  set(CPACK_PACKAGE_CONTACT "${MI_PACKAGE_CONTACT}")
   set(CPACK_PACKAGING_INSTALL_PREFIX "${CMAKE_INSTALL_PREFIX}")
   set(CPACK_STRIP_FILES ON)
   set(CPACK_COMPONENTS_ALL mimalloc mimalloc-secure dev tools)

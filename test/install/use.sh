@@ -41,6 +41,11 @@ expected=$(
   echo share/bash-completion/completions/mimalloc-run
   echo "$libdir/cmake/mimalloc/mimalloc-config.cmake"
   echo "$libdir/cmake/mimalloc/mimalloc-config-version.cmake"
+  if grep -qix 'MI_PACKAGE:BOOL=ON' "$build/CMakeCache.txt" && [[ -d $build/package ]]; then
+    for package in libmimalloc1 libmimalloc-secure1 libmimalloc-hardened-dev mimalloc-tools; do
+      printf "share/doc/$package/%s\n" changelog.gz copyright
+    done
+  fi
 )
 found=$(cd "$prefix" && find . ! -type d | sed -E 's|^\./||; s|-targets-[a-z]+\.cmake$|-targets-CONFIG.cmake|')
 if ! diff <(LC_ALL=C sort <<<"$expected") <(LC_ALL=C sort <<<"$found"); then
