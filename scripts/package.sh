@@ -163,7 +163,7 @@ check_trial() {
   say "trial: mimalloc-run runs python3 with the library"
   in_root 'man --warnings mimalloc-run 2>/trial/warnings | col -b >/trial/page
     [[ ! -s /trial/warnings ]] || { cat /trial/warnings; exit 1; }
-    for word in NAME SYNOPSIS OPTIONS --check; do
+    for word in NAME SYNOPSIS DESCRIPTION EXAMPLES --check; do
       grep -qF -e "$word" /trial/page || { echo "not in the page: $word"; head -n 20 /trial/page; exit 1; }
     done' 'man mimalloc-run'
   say "trial: man mimalloc-run reads, $(wc -l <"$temp/root/trial/page") lines without a warning"
