@@ -56,12 +56,9 @@ static size_t bytes_of(const page_t* page) {
 
 // ---- cold -----------------------------------------------------------------------------------------------------------
 
-// Returns one to be given up instead, if there are too many.
-static page_t* push_cold(page_t* page) {
-  size_t room = min_size(HELD_BYTES, mim_process.region_size / 256) / SLICE_SIZE;  // in slices
-  page_t* evicted = NULL;
-  lock_acquire(&sec_hold_lock);
+static void append_cold(page_t* page) {
   held.slices += page->slices;
+  held.count++;
   page->next = NULL;
   if (held.newest != NULL) {
     held.newest->next = page;
@@ -69,7 +66,15 @@ static page_t* push_cold(page_t* page) {
     held.oldest = page;
   }
   held.newest = page;
-  if (++held.count > HELD_MAX || held.slices > room) {
+}
+
+// Returns one to be given up instead, if there are too many.
+static page_t* push_cold(page_t* page) {
+  size_t room = min_size(HELD_BYTES, mim_process.region_size / 256) / SLICE_SIZE;  // in slices
+  page_t* evicted = NULL;
+  lock_acquire(&sec_hold_lock);
+  append_cold(page);
+  if (held.count > HELD_MAX || held.slices > room) {
     evicted = held.oldest;
     held.oldest = evicted->next;
     if (held.oldest == NULL) held.newest = NULL;
@@ -145,22 +150,42 @@ static bool clear(uint8_t* start, size_t size) {
   return touched * os_page * 2 >= size;
 }
 
+// A warm block that could not be opened goes back. Its place may be taken by now: then it is one cold block more.
+static void put_back(page_t* page, uint64_t since) {
+  lock_acquire(&sec_hold_lock);
+  size_t count = atomic_load_explicit(&held.warm_count, memory_order_relaxed);
+  bool warm = count < WARM_MAX;
+  if (warm) {
+    memmove(held.warm + 1, held.warm, count * sizeof(warm_t));
+    held.warm[0] = (warm_t){page, since};
+    held.warm_slices += page->slices;
+    atomic_store_explicit(&held.warm_count, count + 1, memory_order_relaxed);
+  }
+  lock_release(&sec_hold_lock);
+  if (warm) return;
+  (void)mim_region_seal(slice_of(page), page->slices);  // when this fails too, it stays closed
+  lock_acquire(&sec_hold_lock);
+  append_cold(page);
+  lock_release(&sec_hold_lock);
+}
+
 page_t* sec_hold_take(size_t slices, size_t* used) {
   if (mim_likely(atomic_load_explicit(&held.warm_count, memory_order_relaxed) <= WARM_REST)) return NULL;
   page_t* page = NULL;
+  uint64_t since = 0;
   lock_acquire(&sec_hold_lock);
   size_t count = atomic_load_explicit(&held.warm_count, memory_order_relaxed);
   for (size_t i = 0; i + WARM_REST < count && page == NULL; i++) {
-    if (held.warm[i].page->slices == slices) page = take_out(i);
+    if (held.warm[i].page->slices != slices) continue;
+    since = held.warm[i].since;
+    page = take_out(i);
   }
   lock_release(&sec_hold_lock);
   if (page == NULL) return NULL;
   uint8_t* start = mim_page_start(page);
   size_t old = (size_t)((uint8_t*)page->origin + ((uintptr_t)1 << LARGE_STRIDE_SHIFT) + page->large_size - start);
   if (!mim_os_open(start, bytes_of(page))) {  // no mapping to be had
-    page_t* back = push_warm(page);
-    assert_int(back == NULL);
-    (void)back;
+    put_back(page, since);
     return NULL;
   }
   int step = clear(start, old) || page->retire_age != 0 ? -1 : 2;

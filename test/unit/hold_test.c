@@ -1,5 +1,8 @@
 // Freed large blocks: inaccessible at once, cleared when their memory is used again, never the next one handed out; how
 // much of them stays warm; blocks that grow in place keep their contents and their guard.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,11 +10,33 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "secure.h"
+
+// The library's system calls come through here: those that open memory fail when a test wants it.
+static bool no_mappings;
+static int refused;
+
+long syscall(long number, ...) {
+  static long (*libc_syscall)(long number, ...);
+  if (libc_syscall == NULL) libc_syscall = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+  va_list args;
+  long a[6];
+  va_start(args, number);
+  for (int i = 0; i < 6; i++) a[i] = va_arg(args, long);
+  va_end(args);
+  if (no_mappings && number == SYS_mprotect && a[2] == (PROT_READ | PROT_WRITE)) {
+    refused++;
+    errno = ENOMEM;
+    return -1;
+  }
+  return libc_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
 
 static char* take(size_t size) {
   char* volatile p = mi_malloc(size);
@@ -55,8 +80,16 @@ static void test_inaccessible(void** state) {
   }
 }
 
+// Nor do the three before it come back.
 static void test_not_the_next(void** state) {
   (void)state;
+  char* last[4] = {NULL};
+  for (int round = 0; round < 400; round++) {
+    char* p = take(200000);
+    memset(p, 1, 200000);
+    for (int k = 1; k < 4; k++) assert_ptr_not_equal(p, last[(round - k) & 3]);
+    give(last[round & 3] = p);
+  }
   for (size_t i = 0; i < COUNT; i++) {
     for (int round = 0; round < 100; round++) {
       char* p = take(sizes[i]);
@@ -154,10 +187,42 @@ static void test_grows(void** state) {
   assert_false(is_readable(p));
 }
 
+// A freed block that cannot be opened again stays what it is; others are made instead, and later it is used after all.
+static void test_no_mapping(void** state) {
+  (void)state;
+  enum { FREED = 8, SIZE = 300000 };
+  char* freed[FREED];
+  mi_collect(true);
+  char* spare = take(SIZE);  // whatever else a fresh block needs is open
+  for (int k = 0; k < FREED; k++) memset(freed[k] = take(SIZE), 1, SIZE);
+  for (int k = 0; k < FREED; k++) give(freed[k]);
+  no_mappings = true;
+  refused = 0;
+  char* p = mi_malloc(SIZE);
+  no_mappings = false;
+  assert_true(refused > 0);
+  for (int k = 0; k < FREED; k++) assert_false(p == freed[k] || is_readable(freed[k]));
+  if (p != NULL) {
+    assert_true(is_zero(p, SIZE));
+    give(p);
+  }
+  bool again = false;
+  for (int k = 0; k < FREED; k++) {
+    char* q = take(SIZE);
+    for (int i = 0; i < FREED; i++) again |= q == freed[i];
+    assert_true(is_zero(q, SIZE));
+    memset(q, 2, SIZE);
+    give(q);
+  }
+  assert_true(again);
+  give(spare);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_inaccessible), cmocka_unit_test(test_not_the_next), cmocka_unit_test(test_cleared),
       cmocka_unit_test(test_bounded),      cmocka_unit_test(test_sparse),       cmocka_unit_test(test_grows),
+      cmocka_unit_test(test_no_mapping),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
