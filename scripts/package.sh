@@ -179,7 +179,8 @@ check_trial() {
     done' 'programs with pkg-config'
   say "trial: programs built with pkg-config run, shared and static"
   in_root 'apt-get purge -y libmimalloc1 libmimalloc-secure1 libmimalloc-hardened-dev mimalloc-tools
-    ! dpkg-query -W "*mimalloc*" 2>/dev/null | grep . && ! ldconfig -p | grep mimalloc' 'the packages do not purge'
+    if dpkg-query -W -f "\${db:Status-Abbrev} \${Package}\n" "*mimalloc*" | grep -v "^un "; then exit 1; fi
+    if ldconfig -p | grep mimalloc; then exit 1; fi' 'the packages do not purge'
   list_root >"$temp/after"
   diff "$temp/before" "$temp/after" >&2 || die "the trial failed: purging left or took the files above"
   say "trial: purged, nothing left behind"
