@@ -56,7 +56,7 @@ make_temp temp
 
 # To build, to test, and the real programs that run with the library.
 need_packages gcc g++ libc6-dev make cmake pkg-config binutils libsodium-dev libcmocka-dev systemtap-sdt-dev
-need_packages python3 sqlite3 perl redis-tools mawk xz-utils diffutils
+need_packages python3 sqlite3 perl redis-tools mawk xz-utils diffutils dpkg-dev file
 need_packages lua5.4 ruby jq zstd ghostscript graphviz openssl z3
 need_commands gnuplot=gnuplot-nox
 need_commands clang=clang git=git node=nodejs doxygen=doxygen valgrind=valgrind abidiff=abigail-tools

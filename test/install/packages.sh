@@ -7,7 +7,8 @@ top=$1
 temp=$(mktemp -d)
 trap 'rm -rf -- "$temp"' EXIT
 
-dpkg-query -W libsodium-dev dpkg-dev >/dev/null 2>&1 || { echo "libsodium-dev or dpkg-dev is not installed"; exit 77; }
+dpkg-query -W libsodium-dev dpkg-dev file xz-utils >/dev/null 2>&1 ||
+  { echo "libsodium-dev, dpkg-dev, file or xz-utils is not installed"; exit 77; }
 
 fail() { echo "packages.sh: $*" >&2; exit 1; }
 

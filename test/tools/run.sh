@@ -94,6 +94,7 @@ without_effect() {
 echo 'int main(void) { return 0; }' >main.c
 "$cc" -static -o static main.c
 without_effect 'linked statically' ./static
+gives 125 '^ {16}Link it with' run --check ./static # under the verdict, with no name of its own
 "$cc" -o musl main.c -Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1
 without_effect 'another C library .*ld-musl' ./musl
 "$cc" -o other main.c
