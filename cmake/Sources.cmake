@@ -18,6 +18,7 @@ set(MIM_CORE_SOURCES
   src/output.c
   src/page.c
   src/prim/linux.c
+  src/prim/linux_report.c
   src/realloc.c
   src/region.c
   src/sizeclass.c

@@ -2,8 +2,8 @@
 //
 // Memory is asked for by direct system calls and not through libc's mmap and its kin: those names belong to whoever
 // interposes them (other preloaded libraries, sanitizers), may allocate on their way, and would then come back here.
-// For the same reason few functions open files (max_mappings, random_device, usage, numa_nodes, file_open): a sandboxed
-// process may be killed for openat(2).
+// For the same reason few functions open files (max_mappings, random_device, usage, numa_nodes; file_open of
+// linux_report.c): a sandboxed process may be killed for openat(2).
 //
 // State: one cached page size, and what standard error was. Everything else asks the kernel each time; callers keep what they need to keep.
 // Threads: every function may be called by any number of threads at once, before constructors and in signal handlers.
@@ -16,7 +16,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -486,54 +485,7 @@ void mim_os_restore_stderr(void) {
   errno = saved;
 }
 
-// ---- files and signals, for reports ----------------------------------------------------------------------------------
-
-int mim_os_file_open(const char* path, bool append) {
-  long flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-  flags |= append ? O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW : O_RDONLY;
-  return (int)syscall(SYS_openat, (long)AT_FDCWD, path, flags, 0600L);
-}
-
-size_t mim_os_file_read(int fd, void* buf, size_t size) {
-  int saved = errno;
-  long got;
-  do {
-    got = syscall(SYS_read, (long)fd, buf, size);
-  } while (got < 0 && errno == EINTR);
-  errno = saved;
-  return got > 0 ? (size_t)got : 0;
-}
-
-void mim_os_file_close(int fd) {
-  int saved = errno;
-  syscall(SYS_close, (long)fd);
-  errno = saved;
-}
-
-#define PIPE_BIT ((uint64_t)1 << (SIGPIPE - 1))
-
-os_signals_t mim_os_signals_block(void) {
-  int saved = errno;
-  const uint64_t all = ~(uint64_t)0;
-  os_signals_t signals = {0, 0};
-  syscall(SYS_rt_sigprocmask, (long)SIG_SETMASK, &all, &signals.blocked, KERNEL_SIGSET_BYTES);
-  syscall(SYS_rt_sigpending, &signals.pending, KERNEL_SIGSET_BYTES);
-  errno = saved;
-  return signals;
-}
-
-void mim_os_signals_restore(os_signals_t signals) {
-  int saved = errno;
-  uint64_t pending = 0;
-  syscall(SYS_rt_sigpending, &pending, KERNEL_SIGSET_BYTES);
-  if (pending & ~signals.pending & PIPE_BIT) {
-    const uint64_t pipe_only = PIPE_BIT;
-    const struct timespec at_once = {0, 0};
-    syscall(SYS_rt_sigtimedwait, &pipe_only, NULL, &at_once, KERNEL_SIGSET_BYTES);
-  }
-  syscall(SYS_rt_sigprocmask, (long)SIG_SETMASK, &signals.blocked, NULL, KERNEL_SIGSET_BYTES);
-  errno = saved;
-}
+// ---- threads --------------------------------------------------------------------------------------------------------
 
 uint32_t mim_os_thread_id(void) {
   return (uint32_t)syscall(SYS_gettid);
@@ -560,23 +512,6 @@ void mim_os_wake(_Atomic(uint32_t)* word, bool all) {
 
 void mim_os_yield(void) {
   syscall(SYS_sched_yield);
-}
-
-void mim_os_abort(void) {
-  // libc's abort() runs handlers first and takes a lock that the broken program may hold. All zero is SIG_DFL, no
-  // flags and an empty mask in the kernel's struct sigaction of every architecture.
-  const uint64_t default_action[8] = {0};
-  const uint64_t only_abort = (uint64_t)1 << (SIGABRT - 1);
-  for (int tries = 0; tries < 3; tries++) {  // another thread may install a handler in between
-    syscall(SYS_rt_sigaction, (long)SIGABRT, default_action, NULL, KERNEL_SIGSET_BYTES);
-    syscall(SYS_rt_sigprocmask, (long)SIG_UNBLOCK, &only_abort, NULL, KERNEL_SIGSET_BYTES);
-    syscall(SYS_tgkill, syscall(SYS_getpid), syscall(SYS_gettid), (long)SIGABRT);
-  }
-  // Process 1 of a container is spared by signals without handler, but not by this.
-  for (;;) {
-    syscall(SYS_exit_group, 128L + SIGABRT);
-    __builtin_trap();
-  }
 }
 
 // ---- facts ----------------------------------------------------------------------------------------------------------
