@@ -1,6 +1,6 @@
 // Faults: accesses to guards, freed and zero-size blocks are reported with the block they were next to; the program's
 // own handlers, whenever and however installed, see everything else as if ours were not there.
-#include "child.h"
+#include "reported.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -8,28 +8,6 @@
 
 #include "secure.h"
 
-static child_t child;
-
-static void assert_says(const char* text) {
-  if (strstr(child.text, text) != NULL) return;
-  fail_msg("expected \"%s\" in:\n%s", text, child.text);
-}
-
-static void say(const char* text) {
-  if (write(1, text, strlen(text)) < 0) _exit(1);
-}
-
-static char* take(size_t size) {
-  char* volatile p = mi_malloc(size);
-  return p;
-}
-static void give(void* p) {
-  void* volatile q = p;
-  mi_free(q);
-}
-static void touch(const char* p) {
-  (void)*(const volatile char*)p;
-}
 static void poke(char* p) {
   *(volatile char*)p = 1;
 }

@@ -1,19 +1,12 @@
 // Reports: the first line of every fault verbatim, the details, the line of JSON, traces, the handler, going on in
 // `report` mode, two threads at once, standard error closed or broken.
-#include "child.h"
+#include "reported.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
 
 #include "secure.h"
-
-static child_t child;
-
-static void assert_says(const char* text) {
-  if (strstr(child.text, text) != NULL) return;
-  fail_msg("expected \"%s\" in:\n%s", text, child.text);
-}
 
 static void assert_says_not(const char* text) {
   if (strstr(child.text, text) == NULL) return;
@@ -96,15 +89,6 @@ static void test_catalogue(void** state) {
 // ---- details of real misuse -----------------------------------------------------------------------------------------
 
 // Opaque to the compiler, which knows too much about malloc and free.
-static char* take(size_t size) {
-  char* volatile p = mi_malloc(size);
-  return p;
-}
-static void give(void* p) {
-  void* volatile q = p;
-  mi_free(q);
-}
-
 static size_t in_size;
 static ptrdiff_t in_offset;
 

@@ -2,7 +2,7 @@
 // small stack, in a signal handler, on an alternate stack; with standard error closed; without any allocation or system
 // call for memory; real faults in handlers, at the end of a stack and in two threads at once. What comes out must be
 // whole, and each line for machines must be JSON to Python's own parser.
-#include "child.h"
+#include "reported.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -10,33 +10,10 @@
 
 #include "secure.h"
 
-static child_t child;
-
-static void assert_says(const char* text) {
-  if (strstr(child.text, text) != NULL) return;
-  fail_msg("expected \"%s\" in:\n%s", text, child.text);
-}
-
 static size_t times_said(const char* text) {
   size_t count = 0;
   for (const char* at = child.text; (at = strstr(at, text)) != NULL; at++) count++;
   return count;
-}
-
-static void say(const char* text) {
-  if (write(1, text, strlen(text)) < 0) _exit(1);
-}
-
-static char* take(size_t size) {
-  char* volatile p = mi_malloc(size);
-  return p;
-}
-static void give(void* p) {
-  void* volatile q = p;
-  mi_free(q);
-}
-static void touch(const char* p) {
-  (void)*(const volatile char*)p;
 }
 
 // ---- every fault, every way -----------------------------------------------------------------------------------------

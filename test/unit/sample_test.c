@@ -1,24 +1,8 @@
 // Sampled guarded blocks: as many as the rate says, flush right and left in turns of a fair coin, inaccessible around and
 // once freed, held for a while, told of in reports with who allocated and who freed them; programs see nothing of it.
-#include "child.h"
+#include "reported.h"
 
 #include "secure.h"
-
-static child_t child;
-
-static void assert_says(const char* text) {
-  if (strstr(child.text, text) != NULL) return;
-  fail_msg("expected \"%s\" in:\n%s", text, child.text);
-}
-
-static char* take(size_t size) {
-  char* volatile p = mi_malloc(size);
-  return p;
-}
-static void give(void* p) {
-  void* volatile q = p;
-  mi_free(q);
-}
 
 static bool is_sampled(const void* p) {
   return (mim_page_of(p)->kind & KIND_SAMPLED) != 0;
