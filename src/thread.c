@@ -44,12 +44,18 @@ static struct {
 
 // ---- beginning ------------------------------------------------------------------------------------------------------
 
+#define LINES(type) ((sizeof(type) + CACHE_LINE - 1) / CACHE_LINE)
+
+// The place of an owner's letter comes from the address of its tld_t, in cache lines (mim_mail_place). Threads that begin
+// one after the other lie a tld_t and a heap_t apart: an odd number of lines gives them different places.
+#define TLD_LINES (LINES(tld_t) + (LINES(tld_t) + LINES(heap_t) + 1) % 2)
+
 static tld_t* tld_get(void) {
   lock_acquire(&mim_thread_lock);
   tld_t* tld = threads.pool;
   if (tld != NULL) threads.pool = tld->next;
   lock_release(&mim_thread_lock);
-  if (tld == NULL) tld = mim_meta_alloc(sizeof(tld_t));
+  if (tld == NULL) tld = mim_meta_alloc(TLD_LINES * CACHE_LINE);
   if (tld == NULL) return NULL;
   tld->thread_id = mim_os_thread_id();
   tld->subproc = 0;
