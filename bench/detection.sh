@@ -31,7 +31,7 @@ secure=$build/libmimalloc-secure.so
 if ((${#chosen[@]} == 0)); then
   [[ -e $secure ]] || { echo "detection.sh: $secure is not there; build it, or set BENCH_BUILD" >&2; exit 2; }
   chosen=("default=$secure" "strict=$secure,MIMALLOC_PROFILE=strict" "fuzz=$secure,MIMALLOC_PROFILE=fuzz" glibc=libc)
-  for pair in scudo=/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.scudo-x86_64.so \
+  for pair in scudo=/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.scudo_standalone-x86_64.so \
     mimalloc=/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0 jemalloc=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2 \
     tcmalloc=/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4; do
     if [[ -e ${pair#*=} ]]; then chosen+=("$pair"); else echo "left out: ${pair%%=*} is not installed"; fi
