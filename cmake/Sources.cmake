@@ -54,6 +54,7 @@ set(MIM_SECURE_SOURCES
   secure/sample.c
   secure/seal.c
   secure/signals.c
+  secure/object.c
   secure/trace.c
   secure/wipe.c)
 

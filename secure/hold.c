@@ -43,6 +43,8 @@ static struct {
   warm_t warm[WARM_MAX];  // oldest first
   _Atomic(size_t) warm_count;
   size_t warm_slices;
+  page_t* closed;  // that could not be opened, linked by `next`
+  _Atomic(size_t) closed_count;
   _Atomic(int) sparse;  // how much more often warm blocks turned out mostly untouched lately
 } held;
 
@@ -56,9 +58,12 @@ static size_t bytes_of(const page_t* page) {
 
 // ---- cold -----------------------------------------------------------------------------------------------------------
 
-static void append_cold(page_t* page) {
+// Returns one to be given up instead, if there are too many.
+static page_t* push_cold(page_t* page) {
+  size_t room = min_size(HELD_BYTES, mim_process.region_size / 256) / SLICE_SIZE;  // in slices
+  page_t* evicted = NULL;
+  lock_acquire(&sec_hold_lock);
   held.slices += page->slices;
-  held.count++;
   page->next = NULL;
   if (held.newest != NULL) {
     held.newest->next = page;
@@ -66,15 +71,7 @@ static void append_cold(page_t* page) {
     held.oldest = page;
   }
   held.newest = page;
-}
-
-// Returns one to be given up instead, if there are too many.
-static page_t* push_cold(page_t* page) {
-  size_t room = min_size(HELD_BYTES, mim_process.region_size / 256) / SLICE_SIZE;  // in slices
-  page_t* evicted = NULL;
-  lock_acquire(&sec_hold_lock);
-  append_cold(page);
-  if (held.count > HELD_MAX || held.slices > room) {
+  if (++held.count > HELD_MAX || held.slices > room) {
     evicted = held.oldest;
     held.oldest = evicted->next;
     if (held.oldest == NULL) held.newest = NULL;
@@ -121,13 +118,27 @@ static page_t* push_warm(page_t* page) {
   return out;
 }
 
-// A warm block's memory goes back to the OS. Returns a page to be given up, or NULL.
-static page_t* cool(page_t* page) {
+// No mapping is to be had to open a block again: it stays closed, and is tried again later.
+static void push_closed(page_t* page) {
+  lock_acquire(&sec_hold_lock);
+  page->next = held.closed;
+  held.closed = page;
+  atomic_fetch_add_explicit(&held.closed_count, 1, memory_order_relaxed);
+  lock_release(&sec_hold_lock);
+}
+
+// A block that is closed becomes a cold one. False: it cannot be opened, and stays. In *given_up is a page to be given
+// up, or NULL.
+static bool cool(page_t* page, page_t** given_up) {
+  *given_up = NULL;
   bool sealed = mim_region_seal(slice_of(page), page->slices);
-  mim_os_open(mim_page_start(page), bytes_of(page));
-  if (sealed) return push_cold(page);
-  page->flags &= (uint8_t)~PAGE_SEALED;
-  return page;
+  if (!mim_os_open(mim_page_start(page), bytes_of(page))) {
+    push_closed(page);
+    return false;
+  }
+  if (!sealed) page->flags &= (uint8_t)~PAGE_SEALED;
+  *given_up = sealed ? push_cold(page) : page;
+  return true;
 }
 
 static bool is_zero(const void* p, size_t size) {
@@ -150,42 +161,20 @@ static bool clear(uint8_t* start, size_t size) {
   return touched * os_page * 2 >= size;
 }
 
-// A warm block that could not be opened goes back. Its place may be taken by now: then it is one cold block more.
-static void put_back(page_t* page, uint64_t since) {
-  lock_acquire(&sec_hold_lock);
-  size_t count = atomic_load_explicit(&held.warm_count, memory_order_relaxed);
-  bool warm = count < WARM_MAX;
-  if (warm) {
-    memmove(held.warm + 1, held.warm, count * sizeof(warm_t));
-    held.warm[0] = (warm_t){page, since};
-    held.warm_slices += page->slices;
-    atomic_store_explicit(&held.warm_count, count + 1, memory_order_relaxed);
-  }
-  lock_release(&sec_hold_lock);
-  if (warm) return;
-  (void)mim_region_seal(slice_of(page), page->slices);  // when this fails too, it stays closed
-  lock_acquire(&sec_hold_lock);
-  append_cold(page);
-  lock_release(&sec_hold_lock);
-}
-
 page_t* sec_hold_take(size_t slices, size_t* used) {
   if (mim_likely(atomic_load_explicit(&held.warm_count, memory_order_relaxed) <= WARM_REST)) return NULL;
   page_t* page = NULL;
-  uint64_t since = 0;
   lock_acquire(&sec_hold_lock);
   size_t count = atomic_load_explicit(&held.warm_count, memory_order_relaxed);
   for (size_t i = 0; i + WARM_REST < count && page == NULL; i++) {
-    if (held.warm[i].page->slices != slices) continue;
-    since = held.warm[i].since;
-    page = take_out(i);
+    if (held.warm[i].page->slices == slices) page = take_out(i);
   }
   lock_release(&sec_hold_lock);
   if (page == NULL) return NULL;
   uint8_t* start = mim_page_start(page);
   size_t old = (size_t)((uint8_t*)page->origin + ((uintptr_t)1 << LARGE_STRIDE_SHIFT) + page->large_size - start);
-  if (!mim_os_open(start, bytes_of(page))) {  // no mapping to be had
-    put_back(page, since);
+  if (!mim_os_open(start, bytes_of(page))) {
+    push_closed(page);
     return NULL;
   }
   int step = clear(start, old) || page->retire_age != 0 ? -1 : 2;
@@ -220,23 +209,37 @@ page_t* sec_hold(page_t* page) {
   atomic_store_explicit(&page->owner, &mim_tld_empty, memory_order_release);
   if (sampled) sec_sample_dead();
   if (!warm) return push_cold(page);
+  page_t* given_up = NULL;
   page_t* out = push_warm(page);
-  return out != NULL ? cool(out) : NULL;
+  if (out != NULL) (void)cool(out, &given_up);
+  return given_up;
+}
+
+// The oldest warm block, if it is old enough; otherwise one that could not be opened before.
+static page_t* take_aged(bool all) {
+  page_t* page = NULL;
+  long delay = mim_purge_delay();
+  uint64_t now = mim_os_clock_ms();
+  lock_acquire(&sec_hold_lock);
+  size_t count = atomic_load_explicit(&held.warm_count, memory_order_relaxed);
+  if (count > 0 && (all || (delay >= 0 && now - held.warm[0].since > (uint64_t)delay))) {
+    page = take_out(0);
+  } else if (held.closed != NULL) {
+    page = held.closed;
+    held.closed = page->next;
+    atomic_fetch_sub_explicit(&held.closed_count, 1, memory_order_relaxed);
+  }
+  lock_release(&sec_hold_lock);
+  return page;
 }
 
 bool sec_hold_age(bool all, page_t** given_up) {
-  if (mim_likely(atomic_load_explicit(&held.warm_count, memory_order_relaxed) == 0)) return false;
-  long delay = mim_purge_delay();
-  if (delay < 0 && !all) return false;
-  uint64_t now = mim_os_clock_ms();
-  page_t* page = NULL;
-  lock_acquire(&sec_hold_lock);
-  size_t count = atomic_load_explicit(&held.warm_count, memory_order_relaxed);
-  if (count > 0 && (all || now - held.warm[0].since > (uint64_t)delay)) page = take_out(0);
-  lock_release(&sec_hold_lock);
-  if (page == NULL) return false;
-  *given_up = cool(page);
-  return true;
+  if (mim_likely(atomic_load_explicit(&held.warm_count, memory_order_relaxed) +
+                     atomic_load_explicit(&held.closed_count, memory_order_relaxed) == 0)) {
+    return false;
+  }
+  page_t* page = take_aged(all);
+  return page != NULL && cool(page, given_up);
 }
 
 void sec_hold_fork_child(void) {

@@ -1,8 +1,7 @@
 // Stack traces by the unwind tables (.eh_frame) that every program and library has, with or without frame pointers;
 // by frame pointers where there is none (code made at run time).
 //
-// For each frame: find the object the program counter lies in (_dl_find_object of glibc 2.35, which takes no lock),
-// search its sorted table (.eh_frame_hdr) for the function, run that function's call frame instructions up to the
+// For each frame: find the object the program counter lies in (object.c), search its sorted table (.eh_frame_hdr) for the function, run that function's call frame instructions up to the
 // program counter, and restore the caller's registers from the stack.
 // Sources: DWARF 4, section 6.4; Linux Standard Base, "Exception Frames".
 //
@@ -13,121 +12,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <dlfcn.h>
-#include <link.h>
-#include <sys/auxv.h>
-
-#include "secure.h"
-
-// ---- objects --------------------------------------------------------------------------------------------------------
-
-typedef struct object_s {
-  uintptr_t start, end;   // where it is mapped
-  uintptr_t base;         // what to subtract for an address as the file has it
-  const uint8_t* frames;  // .eh_frame_hdr
-  const char* name;       // NULL: the program itself
-} object_t;
-
-#ifdef DLFO_EH_SEGMENT_TYPE
-
-extern __typeof__(_dl_find_object) _dl_find_object __attribute__((weak));
-
-// The loader makes the tables before anyone allocates. A program without one (linked statically: no AT_BASE) makes them
-// itself, and allocates for that: until constructors run there is nothing to look in.
-static _Atomic(bool) tables_ready;
-
-__attribute__((constructor)) static void tables_constructor(void) {
-  atomic_store_explicit(&tables_ready, true, memory_order_relaxed);
-}
-
-static bool tables_are_ready(void) {
-  if (mim_likely(atomic_load_explicit(&tables_ready, memory_order_relaxed))) return true;
-  if (getauxval(AT_BASE) == 0) return false;
-  atomic_store_explicit(&tables_ready, true, memory_order_relaxed);
-  return true;
-}
-
-// Of a program linked statically only the code is said to be mapped, and its tables lie outside of that. What is mapped
-// stands in the program's own headers.
-static void widen(object_t* object) {
-  const ElfW(Phdr)* header = (const ElfW(Phdr)*)getauxval(AT_PHDR);
-  size_t count = header != NULL ? (size_t)getauxval(AT_PHNUM) : 0;
-  uintptr_t start = UINTPTR_MAX, end = 0;
-  for (size_t i = 0; i < count; i++) {
-    if (header[i].p_type != PT_LOAD) continue;
-    uintptr_t from = object->base + header[i].p_vaddr, to = from + header[i].p_memsz;
-    if (from < start) start = from;
-    if (to > end) end = to;
-  }
-  if (start > object->start || end < object->end) return;  // another object's headers
-  object->start = start;
-  object->end = end;
-}
-
-static bool object_find(uintptr_t address, object_t* object) {
-  struct dl_find_object found;
-  if (_dl_find_object == NULL || !tables_are_ready() || _dl_find_object((void*)address, &found) != 0) return false;
-  object->start = (uintptr_t)found.dlfo_map_start;
-  object->end = (uintptr_t)found.dlfo_map_end;
-  object->frames = found.dlfo_eh_frame;
-  object->base = found.dlfo_link_map != NULL ? found.dlfo_link_map->l_addr : object->start;
-  const char* name = found.dlfo_link_map != NULL ? found.dlfo_link_map->l_name : NULL;
-  object->name = name != NULL && name[0] != 0 ? name : NULL;
-  if ((uintptr_t)object->frames - object->start >= object->end - object->start) widen(object);
-  return true;
-}
-
-#else  // an older C library: this takes the loader's lock, which a thread may take twice
-
-typedef struct search_s {
-  uintptr_t address;
-  object_t* object;
-} search_t;
-
-static int object_visit(struct dl_phdr_info* info, size_t size, void* arg) {
-  (void)size;
-  search_t* search = arg;
-  object_t object = {UINTPTR_MAX, 0, info->dlpi_addr, NULL, NULL};
-  for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-    const ElfW(Phdr)* header = &info->dlpi_phdr[i];
-    uintptr_t start = info->dlpi_addr + header->p_vaddr;
-    if (header->p_type == PT_GNU_EH_FRAME) object.frames = (const uint8_t*)start;
-    if (header->p_type != PT_LOAD) continue;
-    if (start < object.start) object.start = start;
-    if (start + header->p_memsz > object.end) object.end = start + header->p_memsz;
-  }
-  if (search->address < object.start || search->address >= object.end) return 0;
-  if (info->dlpi_name != NULL && info->dlpi_name[0] != 0) object.name = info->dlpi_name;
-  *search->object = object;
-  return 1;
-}
-
-static bool object_find(uintptr_t address, object_t* object) {
-  search_t search = {address, object};
-  return dl_iterate_phdr(object_visit, &search) == 1;
-}
-
-#endif
-
-bool sec_trace_module(const void* address, uintptr_t* base, const char** name) {
-  object_t object;
-  if (!object_find((uintptr_t)address, &object)) return false;
-  *base = object.base;
-  *name = object.name;
-  if (object.name == NULL) {
-    const char* program = (const char*)getauxval(AT_EXECFN);
-    *name = program != NULL ? program : "";
-  }
-  return true;
-}
-
-size_t sec_trace_own(void* const* frames, size_t count) {
-  object_t ours, object;
-  if (!object_find((uintptr_t)&sec_trace_own, &ours) || ours.name == NULL) return 0;
-  size_t skip = 0;
-  while (skip < count && object_find((uintptr_t)frames[skip], &object) && object.start == ours.start) skip++;
-  return skip > 0 ? skip - 1 : 0;
-}
+#include "object.h"
 
 // ---- reading tables -------------------------------------------------------------------------------------------------
 
@@ -214,7 +99,7 @@ typedef struct frame_s {
 } frame_t;
 
 // Where the entry of the function at `pc` is: the sorted table has pairs (start, entry), 32 bits each, relative to it.
-static const uint8_t* frame_find(const object_t* object, uintptr_t pc) {
+static const uint8_t* frame_find(const sec_object_t* object, uintptr_t pc) {
   const uint8_t* header = object->frames;
   enum { UDATA4 = 0x03, TABLE = 0x3B };
   if (header == NULL || header[0] != 1 || header[2] != UDATA4 || header[3] != TABLE) return NULL;
@@ -240,7 +125,7 @@ static const uint8_t* frame_find(const object_t* object, uintptr_t pc) {
 }
 
 // The body of an entry of a known length.
-static bool entry_open(const object_t* object, const uint8_t* at, reader_t* r) {
+static bool entry_open(const sec_object_t* object, const uint8_t* at, reader_t* r) {
   if ((uintptr_t)at < object->start || (uintptr_t)at + 8 > object->end) return false;
   *r = (reader_t){at, (const uint8_t*)object->end, false};
   uint64_t length = read_fixed(r, 4);
@@ -250,7 +135,7 @@ static bool entry_open(const object_t* object, const uint8_t* at, reader_t* r) {
 }
 
 // Reads the common entry; false when it is of a kind we do not know.
-static bool common_read(const object_t* object, const uint8_t* at, frame_t* frame, uint8_t* encoding, bool* sized) {
+static bool common_read(const sec_object_t* object, const uint8_t* at, frame_t* frame, uint8_t* encoding, bool* sized) {
   reader_t r;
   if (!entry_open(object, at, &r) || read_fixed(&r, 4) != 0) return false;
   uint8_t version = read_byte(&r);
@@ -285,7 +170,7 @@ static bool common_read(const object_t* object, const uint8_t* at, frame_t* fram
   return !r.bad;
 }
 
-static bool frame_read(const object_t* object, uintptr_t pc, frame_t* frame) {
+static bool frame_read(const sec_object_t* object, uintptr_t pc, frame_t* frame) {
   const uint8_t* at = frame_find(object, pc);
   reader_t r;
   if (at == NULL || !entry_open(object, at, &r)) return false;
@@ -326,7 +211,7 @@ typedef struct row_s {
 #define REMEMBERED 2
 
 typedef struct machine_s {
-  const object_t* object;
+  const sec_object_t* object;
   const frame_t* frame;
   uintptr_t pc;
   uintptr_t location;
@@ -455,7 +340,7 @@ __attribute__((no_sanitize("address"))) static bool stack_read(const walk_t* wal
 }
 
 // The few operations that compilers and C libraries use for frames.
-static bool evaluate(const walk_t* walk, const object_t* object, uint32_t place, uintptr_t* stack, size_t depth,
+static bool evaluate(const walk_t* walk, const sec_object_t* object, uint32_t place, uintptr_t* stack, size_t depth,
                      uintptr_t* result) {
   reader_t r = {(const uint8_t*)object->start + place, (const uint8_t*)object->end, false};
   uint64_t size = read_uleb(&r);
@@ -532,11 +417,11 @@ static uintptr_t stack_end(uintptr_t sp) {
 
 static bool step_by_table(walk_t* walk, bool interrupted, bool* signal) {
   sec_registers_t* registers = &walk->registers;
-  object_t object;
+  sec_object_t object;
   frame_t frame;
   // A return address lies behind the call, which may be the last instruction of its function.
   uintptr_t pc = registers->value[TRACE_PC] - (interrupted ? 0 : 1);
-  if (!object_find(pc, &object) || !frame_read(&object, pc, &frame)) return false;
+  if (!sec_object_find(pc, &object) || !frame_read(&object, pc, &frame)) return false;
   if (frame.return_column != TRACE_RETURN) return false;
   machine_t m = {.object = &object, .frame = &frame, .pc = pc, .location = frame.start};
   if (!run(&m, frame.first)) return false;
@@ -577,8 +462,8 @@ static bool step_by_frame_pointer(walk_t* walk) {
 // A call of a wild pointer: the caller's address is where a call leaves it.
 static bool step_from_nowhere(walk_t* walk) {
   sec_registers_t* registers = &walk->registers;
-  object_t object;
-  if (object_find(registers->value[TRACE_PC], &object)) return false;
+  sec_object_t object;
+  if (sec_object_find(registers->value[TRACE_PC], &object)) return false;
 #if defined(__x86_64__)
   if (!stack_read(walk, registers->value[TRACE_SP], &registers->value[TRACE_PC])) return false;
   registers->value[TRACE_SP] += sizeof(uintptr_t);
@@ -586,7 +471,7 @@ static bool step_from_nowhere(walk_t* walk) {
   if (!is_known(registers, TRACE_RETURN)) return false;
   registers->value[TRACE_PC] = registers->value[TRACE_RETURN];
 #endif
-  return object_find(registers->value[TRACE_PC] - 1, &object);
+  return sec_object_find(registers->value[TRACE_PC] - 1, &object);
 }
 
 // Without the bits that pointer authentication puts on top.

@@ -10,9 +10,6 @@
 
 lock_t mim_abandoned_lock;
 
-// Of pages that were adopted without being of use, a thread keeps as many slices.
-#define GUEST_SLICES 32
-
 // Abandoned pages, for each subprocess: threads of one take over pages only from each other.
 typedef struct subproc_s {
   page_queue_t bins[BIN_COUNT];
@@ -177,19 +174,12 @@ static void page_abandon(heap_t* heap, page_t* page) {
 // of their blocks are likely to be freed; those before go to the list, for threads that allocate such blocks. A guest may
 // have become something else meanwhile: if it is still this thread's, the list is no wrong place for it either.
 static void guest_come(heap_t* heap, page_t* page) {
-  guests_t* guests = &heap->tld->guests;
-  guests->slices += page->slices;
-  guests->pages[guests->count] = page;
-  guests->sizes[guests->count++] = page->slices;
-  while (guests->count == GUESTS_MAX || (guests->slices > GUEST_SLICES && guests->count > 1)) {
-    page_t* oldest = guests->pages[0];
-    guests->slices -= guests->sizes[0];
-    guests->count--;
-    memmove(guests->pages, guests->pages + 1, guests->count * sizeof(guests->pages[0]));
-    memmove(guests->sizes, guests->sizes + 1, guests->count * sizeof(guests->sizes[0]));
-    bool is_here = mim_page_owner(oldest) == heap->tld && mim_page_heap(oldest) == heap && oldest != page;
-    if (is_here && (oldest->flags & PAGE_QUEUED)) page_abandon(heap, oldest);
-  }
+  tld_t* tld = heap->tld;
+  page_t** place = &tld->guests[tld->guest_count++ % GUESTS_MAX];
+  page_t* before = *place;
+  *place = page;
+  if (before == NULL || before == page || mim_page_owner(before) != tld || mim_page_heap(before) != heap) return;
+  if (before->flags & PAGE_QUEUED) page_abandon(heap, before);
 }
 
 static bool is_guest(const heap_t* heap, const page_t* page) {
@@ -231,6 +221,7 @@ static void for_each_page(heap_t* heap, void (*act)(heap_t* heap, page_t* page))
 
 void mim_heap_abandon(heap_t* heap) {
   for_each_page(heap, page_abandon);
+  memset(heap->allocates, 0, sizeof(heap->allocates));  // the next thread that gets the heap has asked for nothing
 }
 
 size_t mim_abandoned_count(void) {

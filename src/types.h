@@ -223,14 +223,7 @@ typedef struct letter_s {
 // which is to nobody.
 #define OUTBOX_COUNT 16
 
-// Pages that a thread adopted by freeing, and does not allocate from; the oldest first.
 #define GUESTS_MAX 8
-typedef struct guests_s {
-  page_t* pages[GUESTS_MAX];
-  uint32_t sizes[GUESTS_MAX];     // in slices, when they came
-  uint32_t slices;                // sum of those
-  uint32_t count;
-} guests_t;
 
 // What a thread knows. Taken from a pool that is never given back to the OS, so that a stale pointer to one always
 // points at a tld_t: letters may be handed to a thread that has ended, and are then routed anew.
@@ -250,7 +243,8 @@ struct tld_s {
   uint32_t mail_count;            // blocks sent since all letters were handed over
   letter_t* letters;              // spare ones
   uint32_t letter_count;
-  guests_t guests;
+  page_t* guests[GUESTS_MAX];     // pages that it adopted by freeing, and does not allocate from; in turn
+  uint32_t guest_count;           // that came, ever
   tld_t* next;                    // in the list of all, or of the pool
   tld_t* prev;
   stats_t stats;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mimalloc-stats.h"
@@ -101,6 +102,31 @@ static void case_purge_delay(void) {
   CHECK(purged_after_use(5000) > 4000000);
   mi_option_set(mi_option_purge_delay, 0);
   CHECK(purged_after_use(5000) > 4000000);
+}
+
+static uint64_t clock_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+// The first time that memory is purged after it was freed, it stays: it may have been freed a moment before.
+static void case_purge_rounds(void) {
+  enum { COUNT = 2000, SIZE = 5000, ROUND = 500 };
+  static void* blocks[COUNT];
+  mi_option_set(mi_option_purge_delay, ROUND / mi_option_get(mi_option_arena_purge_mult));
+  for (int i = 0; i < COUNT; i++) blocks[i] = memset(mi_malloc(SIZE), 1, SIZE);
+  int64_t before = numbers().purged.total;
+  uint64_t start = clock_ms();
+  for (int i = 0; i < COUNT; i++) mi_free(blocks[i]);
+  mi_collect(false);
+  bool first = clock_ms() - start < ROUND;  // otherwise, on a machine that stood still, that was the first time
+  usleep((ROUND + 50) * 1000);
+  mi_collect(false);
+  if (first) CHECK(numbers().purged.total == before);
+  usleep((ROUND + 50) * 1000);
+  mi_collect(false);
+  CHECK(numbers().purged.total - before > 4000000);
 }
 
 static void case_minimal_purge_size(void) {
@@ -220,6 +246,7 @@ static const struct {
     {"disallow-os", case_disallow_os},
     {"disallow-arena", case_disallow_arena},
     {"purge-delay", case_purge_delay},
+    {"purge-rounds", case_purge_rounds},
     {"minimal-purge-size", case_minimal_purge_size},
     {"arena-purge-mult", case_arena_purge_mult},
     {"abandoned-page-purge", case_abandoned_page_purge},

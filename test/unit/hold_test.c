@@ -218,11 +218,37 @@ static void test_no_mapping(void** state) {
   give(spare);
 }
 
+// So does one that is to become cold. Once it can be opened, its addresses are fit for use like all others.
+static void test_no_mapping_to_cool(void** state) {
+  (void)state;
+  enum { FREED = 8, SIZE = 300000, ROUNDS = 400 };
+  char* freed[FREED];
+  mi_collect(true);
+  for (int k = 0; k < FREED; k++) memset(freed[k] = take(SIZE), 1, SIZE);
+  for (int k = 0; k < FREED; k++) give(freed[k]);
+  no_mappings = true;
+  refused = 0;
+  mi_collect(true);
+  no_mappings = false;
+  assert_true(refused > 0);
+  for (int k = 0; k < FREED; k++) assert_false(is_readable(freed[k]));
+  bool again = false;
+  for (int round = 0; round < ROUNDS; round++) {  // more than are held
+    mi_collect(true);
+    char* p = take(SIZE);
+    for (int k = 0; k < FREED; k++) again |= p == freed[k];
+    assert_true(is_zero(p, SIZE));
+    memset(p, 3, SIZE);
+    give(p);
+  }
+  assert_true(again);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_inaccessible), cmocka_unit_test(test_not_the_next), cmocka_unit_test(test_cleared),
       cmocka_unit_test(test_bounded),      cmocka_unit_test(test_sparse),       cmocka_unit_test(test_grows),
-      cmocka_unit_test(test_no_mapping),
+      cmocka_unit_test(test_no_mapping),   cmocka_unit_test(test_no_mapping_to_cool),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
