@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Makes what is handed out: Debian packages, an archive, a bill of materials, checksums; and tries them.
 # See --help. What is in each package is cmake/Package.cmake. The packages of CPack are packed once more here, with
 # fixed dates and owners and in order, since CPack leaves the time of the build in them.
@@ -21,7 +21,8 @@ its bill of materials (SPDX 2.3), and SHA256SUMS.
   --help          this text
 
 SOURCE_DATE_EPOCH is the date in everything (without it: the commit's, or else the changelog's). The maintainer
-is MI_PACKAGE_CONTACT, "Name <address>". The root of the trial is kept as an archive in \$XDG_CACHE_HOME.
+is MI_PACKAGE_CONTACT, "Name <address>". The root of the trial comes from debootstrap's mirror, or from
+MIM_DEBIAN_MIRROR, and is kept as an archive in \$XDG_CACHE_HOME.
 END
 }
 
@@ -138,7 +139,7 @@ make_root() {
   mkdir -p "$temp/root" "$(dirname "$cache")"
   if [[ ! -s $cache ]]; then
     say "Making a Debian root (once)"
-    quietly debootstrap --variant=minbase bookworm "$temp/root" "${MIM_DEBIAN_MIRROR:-http://deb.debian.org/debian}"
+    quietly debootstrap --variant=minbase bookworm "$temp/root" ${MIM_DEBIAN_MIRROR:+"$MIM_DEBIAN_MIRROR"}
     in_root 'apt-get install -y -q --no-install-recommends python3 binutils man-db gcc g++ libc6-dev make cmake pkg-config
       apt-get clean' "the tools could not be installed into the Debian root"
     tar -C "$temp/root" --numeric-owner -cf "$cache.new" .
