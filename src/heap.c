@@ -446,9 +446,16 @@ void mi_heap_delete(mi_heap_t* heap) {
   mim_heap_unmake(heap);
 }
 
+// A large block goes as if it were freed: whoever still has its address is stopped just the same.
 static void page_destroy(heap_t* heap, page_t* page) {
   mim_heap_queue_remove(heap, page);
-  mim_page_release(page, true);
+  if ((page->kind & KIND_LARGE) && page->used == 1) {
+    mim_stat_blocks(page, -1, 0);
+    page->used = 0;
+    mim_page_empty(page);
+  } else {
+    mim_page_release(page, true);
+  }
 }
 
 void mi_heap_destroy(mi_heap_t* heap) {

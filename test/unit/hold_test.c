@@ -80,6 +80,23 @@ static void test_inaccessible(void** state) {
   }
 }
 
+// So is what goes with its heap, also when the address is one that its thread, or another one, could get next.
+static void test_destroyed(void** state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT; i++) {
+    mi_heap_t* heap = mi_heap_new();
+    assert_non_null(heap);
+    char* volatile p = mi_heap_malloc(heap, sizes[i]);
+    assert_non_null(p);
+    memset(p, 0x5A, sizes[i]);
+    mi_heap_destroy(heap);
+    char* q = take(sizes[i]);
+    assert_false(is_readable(p) || is_readable(p + sizes[i] / 2) || is_readable(p + sizes[i] - 1));
+    assert_true(is_zero(q, sizes[i]));
+    give(q);
+  }
+}
+
 // Nor do the three before it come back.
 static void test_not_the_next(void** state) {
   (void)state;
@@ -246,9 +263,9 @@ static void test_no_mapping_to_cool(void** state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_inaccessible), cmocka_unit_test(test_not_the_next), cmocka_unit_test(test_cleared),
-      cmocka_unit_test(test_bounded),      cmocka_unit_test(test_sparse),       cmocka_unit_test(test_grows),
-      cmocka_unit_test(test_no_mapping),   cmocka_unit_test(test_no_mapping_to_cool),
+      cmocka_unit_test(test_inaccessible), cmocka_unit_test(test_destroyed),  cmocka_unit_test(test_not_the_next),
+      cmocka_unit_test(test_cleared),      cmocka_unit_test(test_bounded),    cmocka_unit_test(test_sparse),
+      cmocka_unit_test(test_grows),        cmocka_unit_test(test_no_mapping), cmocka_unit_test(test_no_mapping_to_cool),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
