@@ -94,16 +94,18 @@ void* mim_fail(int error, size_t size) {
 
 // ---- the generic path -----------------------------------------------------------------------------------------------
 
+// The heap to allocate from: that of the thread where none is named, or, after a report, one that is not the thread's.
+// NULL: out of memory.
+static heap_t* heap_for(heap_t* heap, const char* what) {
+  if (heap == NULL || heap == &mim_heap_empty) return mim_thread_heap();
+  if (mim_likely(heap->tld == mim_tls.tld)) return heap;
+  hook_invalid_heap(heap, what);
+  return mim_thread_heap();
+}
+
 static void* malloc_generic(heap_t* heap, size_t size, size_t room, family_t family, bool zero) {
-  if (heap == NULL || heap == &mim_heap_empty) {
-    heap = mim_thread_heap();
-    if (mim_unlikely(heap == NULL)) return mim_fail(ENOMEM, size);
-  }
-  if (mim_unlikely(heap->tld != mim_tls.tld)) {
-    hook_invalid_heap(heap, "mi_heap_malloc");
-    heap = mim_thread_heap();
-    if (mim_unlikely(heap == NULL)) return mim_fail(ENOMEM, size);
-  }
+  heap = heap_for(heap, "mi_heap_malloc");
+  if (mim_unlikely(heap == NULL)) return mim_fail(ENOMEM, size);
   if (mim_unlikely(size > MAX_REQUEST)) {
     mim_thread_return(heap);
     return mim_fail(EOVERFLOW, size);
@@ -182,10 +184,8 @@ void* mim_malloc_aligned(heap_t* heap, size_t size, size_t align, size_t offset,
   if (align <= MIN_ALIGN && offset % align == 0) {
     return mim_heap_alloc(heap == NULL ? mim_tls.heap : heap, size, family, zero);
   }
-  if (heap == NULL || heap == &mim_heap_empty) {
-    heap = mim_thread_heap();
-    if (mim_unlikely(heap == NULL)) return mim_fail(ENOMEM, size);
-  }
+  heap = heap_for(heap, "mi_heap_malloc_aligned");
+  if (mim_unlikely(heap == NULL)) return mim_fail(ENOMEM, size);
   generic_tick(heap);
   // An alignment below the least one, at an odd offset, is asked of the least one.
   size_t wanted = max_size(align, MIN_ALIGN);

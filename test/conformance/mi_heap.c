@@ -3,6 +3,8 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "mimalloc-secure.h"
 #include "mimalloc.h"
@@ -179,6 +181,48 @@ static void free_blocks(size_t first, size_t step) {
   for (size_t i = first; i < COUNT; i += step) mi_free(blocks[i]);
 }
 
+enum { TOLD = 42 };
+
+static void on_error(int error, void* arg) {
+  (void)arg;
+  _exit(error == EINVAL ? TOLD : 1);
+}
+
+// Is a call on a heap that is gone told as an error? In a process of its own, which the secure product would abort.
+static bool is_told(void* (*call)(mi_heap_t* gone)) {
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    close(STDERR_FILENO);
+    mi_heap_t* gone = mi_heap_new();
+    mi_heap_destroy(gone);
+    mi_register_error(on_error, NULL);
+    hide(call(gone));
+    _exit(0);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) && WEXITSTATUS(status) == TOLD;
+}
+
+#define GONE(name, call) \
+  static void* gone_##name(mi_heap_t* gone) { \
+    return call; \
+  }
+GONE(malloc, mi_heap_malloc(gone, 100))
+GONE(large, mi_heap_malloc(gone, 1000000))
+GONE(aligned, mi_heap_malloc_aligned(gone, 100, 64))
+GONE(aligned_large, mi_heap_malloc_aligned(gone, 100, 1 << 20))
+GONE(aligned_at, mi_heap_malloc_aligned_at(gone, 100, 64, 8))
+GONE(realloc, mi_heap_realloc(gone, NULL, 100))
+GONE(realloc_aligned, mi_heap_realloc_aligned(gone, NULL, 100, 64))
+
+static void check_gone(void) {
+  CHECK(is_told(gone_malloc) && is_told(gone_large));
+  CHECK(is_told(gone_aligned) && is_told(gone_aligned_large) && is_told(gone_aligned_at));
+  CHECK(is_told(gone_realloc) && is_told(gone_realloc_aligned));
+}
+
 static void test_mi_heap_new(void) {
   mi_heap_t* heaps[50];
   for (size_t i = 0; i < COUNT_OF(heaps); i++) {
@@ -232,6 +276,7 @@ static void* free_every_fourth(void* arg) {
 
 // Also of blocks that another thread has freed, and again and again: memory must not grow.
 static void test_mi_heap_destroy(void) {
+  check_gone();
   size_t rss[2] = {0, 0};
   for (int round = 0; round < 60; round++) {
     mi_heap_t* other = mi_heap_new();
