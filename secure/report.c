@@ -434,6 +434,25 @@ static void call_handler(const facts_t* facts) {
   function(&violation, arg);
 }
 
+// What a function registered by mi_register_error is told of it.
+static int error_of(mi_fault_t fault) {
+  switch (fault) {
+    case MI_FAULT_DOUBLE_FREE:
+      return EAGAIN;
+    case MI_FAULT_INTERIOR_FREE:
+    case MI_FAULT_UNALIGNED_FREE:
+    case MI_FAULT_FOREIGN_FREE:
+    case MI_FAULT_INVALID_FREE:
+    case MI_FAULT_SIZE_MISMATCH:
+    case MI_FAULT_ALIGNMENT_MISMATCH:
+    case MI_FAULT_FAMILY_MISMATCH:
+    case MI_FAULT_INVALID_HEAP:
+      return EINVAL;
+    default:
+      return EFAULT;
+  }
+}
+
 // ---- the report -----------------------------------------------------------------------------------------------------
 
 static void first_line(out_t* out, const sec_report_t* report) {
@@ -475,6 +494,7 @@ static void report_whole(const sec_report_t* report, sec_severity_t severity, co
     put_json(&json, &facts);
     write_json(&json);
   }
+  mim_error_notify(error_of(report->fault));
   call_handler(&facts);
 }
 

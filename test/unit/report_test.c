@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "mimalloc-stats.h"
 #include "secure.h"
 
 static void assert_says_not(const char* text) {
@@ -394,7 +395,32 @@ static void off(void* arg) {
   errno = 55;
   sec_violation(&(sec_report_t){.fault = MI_FAULT_OVERFLOW}, SEC_OFF);
   sec_violation(&(sec_report_t){.fault = MI_FAULT_OVERFLOW}, SEC_REPORT);
-  _exit(errno == 55 && sec_violation_count() == 1 ? 0 : 1);
+  mi_stats_t_decl(stats);
+  _exit(errno == 55 && sec_violation_count() == 1 && mi_stats_get(&stats) && stats.violations.total == 1 ? 0 : 1);
+}
+
+// The error function of the plain interface is told too, before anything else follows.
+static void exit_with(int error, void* arg) {
+  _exit(arg == &child ? error : 1);
+}
+
+static void told_as_error(void* arg) {
+  mi_register_error(exit_with, &child);
+  sec_violation(&(sec_report_t){.fault = *(const mi_fault_t*)arg, .address = arg}, SEC_ABORT);
+}
+
+static void test_errors(void** state) {
+  (void)state;
+  for (mi_fault_t fault = MI_FAULT_DOUBLE_FREE; fault < MI_FAULT_NO_ENTROPY; fault++) {
+    int error = fault == MI_FAULT_DOUBLE_FREE ? EAGAIN : EFAULT;
+    if (strstr(mi_fault_name(fault), "mismatch") != NULL || fault == MI_FAULT_INVALID_HEAP ||
+        (fault > MI_FAULT_DOUBLE_FREE && strstr(mi_fault_name(fault), "-free") != NULL &&
+         strstr(mi_fault_name(fault), "after") == NULL)) {
+      error = EINVAL;
+    }
+    child_run(&child, told_as_error, &fault);
+    assert_true(child_exited(&child, error));
+  }
 }
 
 static void test_off_and_errno(void** state) {
@@ -655,6 +681,7 @@ int main(int argc, char** argv) {
       cmocka_unit_test(test_trace),         cmocka_unit_test(test_json),
       cmocka_unit_test(test_no_json),       cmocka_unit_test(test_json_file),
       cmocka_unit_test(test_goes_on),       cmocka_unit_test(test_limit),
+      cmocka_unit_test(test_errors),
       cmocka_unit_test(test_off_and_errno), cmocka_unit_test(test_handler),
       cmocka_unit_test(test_handlers_ways), cmocka_unit_test(test_threads),
       cmocka_unit_test(test_signals),       cmocka_unit_test(test_broken_output),
