@@ -13,9 +13,11 @@
 // `full` (it is nothing but guards).
 #include "mimalloc-stats.h"
 #include "quarantine.h"
+#include "sample.h"
 
 static struct {
   _Atomic(size_t) installed, removed, refused, mappings;
+  _Atomic(size_t) peak;  // most there were at a time
   size_t budget;
 } guard;
 
@@ -46,7 +48,8 @@ static bool install(uint8_t* start, size_t size, bool important) {
       atomic_fetch_add_explicit(&guard.mappings, 2, memory_order_relaxed);
     }
   }
-  atomic_fetch_add_explicit(ok ? &guard.installed : &guard.refused, 1, memory_order_relaxed);
+  size_t before = atomic_fetch_add_explicit(ok ? &guard.installed : &guard.refused, 1, memory_order_relaxed);
+  if (ok) sec_raise(&guard.peak, before + 1 - atomic_load_explicit(&guard.removed, memory_order_relaxed));
   return ok;
 }
 
@@ -208,6 +211,8 @@ void sec_stats(mi_stats_t* stats) {
   sec_guard_info(&info);
   stats->guards.total = (int64_t)info.installed;
   stats->guards.current = (int64_t)(info.installed - info.removed);
-  stats->guards.peak = stats->guards.current;
+  stats->guards.peak = (int64_t)atomic_load_explicit(&guard.peak, memory_order_relaxed);
+  stats->violations.total = (int64_t)sec_violation_count();
   sec_quarantine_stats(stats);
+  sec_sample_stats(stats);
 }

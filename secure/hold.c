@@ -200,7 +200,10 @@ page_t* sec_hold(page_t* page) {
   sec_large_back(page);
   bool warm = may_be_warm(page) && mim_os_close(mim_page_start(page), bytes_of(page));
   if (!warm) {
-    if (!mim_region_seal(slice_of(page), page->slices)) return page;  // locked memory, say
+    if (!mim_region_seal(slice_of(page), page->slices)) {  // locked memory, say
+      if (sampled) sec_sample_dead();
+      return page;
+    }
     int sparse = atomic_load_explicit(&held.sparse, memory_order_relaxed);
     if (sparse > 0) atomic_store_explicit(&held.sparse, sparse - 1, memory_order_relaxed);  // try again some time
   }

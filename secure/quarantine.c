@@ -43,10 +43,7 @@ bool sec_quarantine_wants(const page_t* page) {
 static void count_in(size_t bytes) {
   size_t now = atomic_fetch_add_explicit(&kept.bytes, bytes, memory_order_relaxed) + bytes;
   atomic_fetch_add_explicit(&kept.total, bytes, memory_order_relaxed);
-  size_t seen = atomic_load_explicit(&kept.peak, memory_order_relaxed);
-  while (seen < now && !atomic_compare_exchange_weak_explicit(&kept.peak, &seen, now, memory_order_relaxed,
-                                                              memory_order_relaxed)) {
-  }
+  sec_raise(&kept.peak, now);
 }
 
 // ---- leaving --------------------------------------------------------------------------------------------------------

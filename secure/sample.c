@@ -18,14 +18,14 @@
 // about three system calls. At most LIVE_MAX of them live at a time, unless every allocation is sampled.
 #include "sample.h"
 
-#include "trace.h"
+#include "mimalloc-stats.h"
 
 #define LIVE_MAX 2048
 
 lock_t sec_sample_lock;
 
 static struct {
-  _Atomic(size_t) live;
+  _Atomic(size_t) live, peak, total;
   uint64_t paid_until;  // clock in ms; under the lock
   uint32_t credit;      // samples that may be made now
 } samples;
@@ -130,7 +130,8 @@ void* sec_sample(heap_t* heap, size_t size, size_t align, family_t family, bool 
   page->kind |= KIND_SAMPLED;
   sec_large_fill(page);
   sample->allocated = keep_trace(sample->alloc_frames);
-  atomic_fetch_add_explicit(&samples.live, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&samples.total, 1, memory_order_relaxed);
+  sec_raise(&samples.peak, atomic_fetch_add_explicit(&samples.live, 1, memory_order_relaxed) + 1);
   return p;
 }
 
@@ -151,7 +152,13 @@ void sec_sample_fork_child(void) {
   lock_reset(&sec_sample_lock);
 }
 
-// ---- reports --------------------------------------------------------------------------------------------------------
+// ---- statistics and reports -----------------------------------------------------------------------------------------
+
+void sec_sample_stats(mi_stats_t* stats) {
+  stats->guarded_blocks.current = (int64_t)atomic_load_explicit(&samples.live, memory_order_relaxed);
+  stats->guarded_blocks.peak = (int64_t)atomic_load_explicit(&samples.peak, memory_order_relaxed);
+  stats->guarded_blocks.total = (int64_t)atomic_load_explicit(&samples.total, memory_order_relaxed);
+}
 
 void sec_sample_describe(sec_report_t* report) {
   if (report->page == NULL || !(report->page->kind & KIND_SAMPLED)) return;

@@ -5,6 +5,8 @@
 #include "secure.h"
 #include "trace.h"
 
+struct mi_stats_s;
+
 #define SAMPLE_FRAMES 16
 
 // In the metadata, for each sampled block; its page's states are in here.
@@ -27,5 +29,6 @@ void sec_sample_dead(void);
 void sec_sample_done(page_t* page);
 // Adds who allocated and freed a sampled block to a report on its page.
 void sec_sample_describe(sec_report_t* report);
+void sec_sample_stats(struct mi_stats_s* stats);
 
 #endif

@@ -6,6 +6,14 @@
 #include "mimalloc-secure.h"
 #include "trace.h"
 
+// For peaks in statistics: makes *number at least `least`.
+mim_inline void sec_raise(_Atomic(size_t)* number, size_t least) {
+  size_t seen = atomic_load_explicit(number, memory_order_relaxed);
+  while (seen < least && !atomic_compare_exchange_weak_explicit(number, &seen, least, memory_order_relaxed,
+                                                                memory_order_relaxed)) {
+  }
+}
+
 // ---- policy.c: profiles and options -> mim_process.hook -------------------------------------------------------------
 void sec_policy_init(void);
 

@@ -57,6 +57,10 @@ bool mi_arena_contains(mi_arena_id_t arena_id, const void* p) {
   return arena != NULL && (uintptr_t)p - (uintptr_t)arena->start < arena->size;
 }
 
+size_t mim_arena_count(void) {
+  return (size_t)atomic_load_explicit(&arenas.count, memory_order_acquire);
+}
+
 size_t mi_arena_min_alignment(void) {
   return SLICE_SIZE;
 }

@@ -182,6 +182,7 @@ mi_subproc_id_t mim_heap_subproc(const page_t* page);
 
 // Reserves what the options say, before the first block is handed out.
 void mim_arena_start(void);
+size_t mim_arena_count(void);
 
 // ---- alloc.c --------------------------------------------------------------------------------------------------------
 

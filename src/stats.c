@@ -129,6 +129,8 @@ static void add_process(mi_stats_t* stats) {
   stat_t threads;
   mim_thread_totals(&threads);
   stats->threads = count_of((size_t)threads.current, (size_t)threads.peak, (size_t)threads.total);
+  size_t arenas = mim_arena_count();  // they are never given up
+  stats->arenas = count_of(arenas, arenas, arenas);
 }
 
 static void snapshot(mi_stats_t* stats) {

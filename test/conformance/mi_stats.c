@@ -108,6 +108,8 @@ static void test_mi_stats_get(void) {
     CHECK(bytes == full.malloc_normal.current);
     CHECK(full.malloc_requested.total - before.malloc_requested.total == (int64_t)MANY * 200 + (10 << 20));
   }
+  CHECK(full.arenas.current == 0 && mi_reserve_os_memory(1, false, false) == 0);
+  CHECK(mi_stats_get(&after) && after.arenas.current == 1 && after.arenas.total == 1);
   // Not a structure of this version, or too small, or larger than this library's.
   full.version = MI_STAT_VERSION + 1;
   CHECK(!mi_stats_get(&full) && !mi_stats_get(NULL));

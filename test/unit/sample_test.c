@@ -2,6 +2,7 @@
 // once freed, held for a while, told of in reports with who allocated and who freed them; programs see nothing of it.
 #include "reported.h"
 
+#include "mimalloc-stats.h"
 #include "secure.h"
 
 static bool is_sampled(const void* p) {
@@ -60,8 +61,12 @@ static int role_every(void) {
     kept[i] = take(10);
     if (!is_sampled(kept[i])) return 4;
   }
+  mi_stats_t_decl(stats);
+  if (!mi_stats_get(&stats) || stats.guarded_blocks.current < 5000) return 5;
+  int64_t most = stats.guarded_blocks.current;
   for (size_t i = 0; i < 5000; i++) give(kept[i]);
-  return 0;
+  if (!mi_stats_get(&stats) || stats.guarded_blocks.current != most - 5000) return 6;
+  return stats.guarded_blocks.peak >= most && stats.guarded_blocks.total >= most + 400 ? 0 : 7;
 }
 
 static void test_every(void** state) {
