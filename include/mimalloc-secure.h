@@ -24,7 +24,7 @@ extern "C" {
 /** How much is checked: values of mi_option_profile, `MIMALLOC_PROFILE=fast|default|strict|fuzz`. */
 typedef enum mi_profile_e {
   MI_PROFILE_NONE = 0,     ///< The plain build.
-  MI_PROFILE_FAST = 1,     ///< `fast`: guards, encrypted links, random order, exact frees.
+  MI_PROFILE_FAST = 1,     ///< `fast`: guards, exact frees, random order, encrypted states.
   MI_PROFILE_DEFAULT = 2,  ///< `default`: also fences, sized and family checks, zeroing, guarded samples.
   MI_PROFILE_STRICT = 3,   ///< `strict`: whole blocks zeroed and verified, quarantine, checked memcpy.
   MI_PROFILE_FUZZ = 4      ///< `fuzz`: every block has a guard of its own. For finding bugs.
@@ -37,7 +37,7 @@ typedef enum mi_profile_e {
 typedef enum mi_severity_e {
   MI_SEVERITY_INHERIT = -1,  ///< What mi_option_on_violation says; only for single checks.
   MI_SEVERITY_OFF = 0,       ///< No check; only for single checks.
-  MI_SEVERITY_REPORT = 1,    ///< Report, leave the block alone for good, and go on.
+  MI_SEVERITY_REPORT = 1,    ///< Report and go on; see mi_register_violation().
   MI_SEVERITY_ABORT = 2      ///< Report and abort.
 } mi_severity_t;
 
@@ -97,7 +97,7 @@ typedef enum mi_fault_e {
   MI_FAULT_SIZE_MISMATCH = 9,        ///< "size-mismatch": freed with a size that was not asked for.
   MI_FAULT_ALIGNMENT_MISMATCH = 10,  ///< "alignment-mismatch": freed with an alignment it does not have.
   MI_FAULT_FAMILY_MISMATCH = 11,     ///< "family-mismatch": malloc, new and new[] freed as another.
-  MI_FAULT_CORRUPT_LINK = 12,        ///< "corrupt-link": a link or state of ours makes no sense.
+  MI_FAULT_CORRUPT_LINK = 12,        ///< "corrupt-link": a record of ours makes no sense; always aborts.
   MI_FAULT_ACCESS_OUTSIDE = 13,      ///< "access-outside": a guard was read or written; the access faulted.
   MI_FAULT_USE_AFTER_FREE = 14,      ///< "use-after-free": a freed block was accessed; the access faulted.
   MI_FAULT_ACCESS_ZERO_SIZE = 15,    ///< "access-zero-size": a block of 0 bytes was read or written.
@@ -162,7 +162,10 @@ typedef void(mi_violation_fun)(const mi_violation_t* violation, void* arg);
 
 /**
  * Have @p fun told of violations, with @p arg, in place of the one before. NULL ends it. No effect in the
- * plain build.
+ * plain build. What goes on after MI_SEVERITY_REPORT: a free or reallocation of what is no live block does
+ * nothing (and gives NULL with EINVAL); a live block with a broken fence, or freed with a wrong size or
+ * family, is freed; a freed block that was written to is wiped again before it is used. An access that
+ * faulted cannot be skipped: the process ends by its signal, unless it has a handler.
  */
 MI_EXPORT void mi_register_violation(mi_violation_fun* fun, void* arg) MI_NOEXCEPT;
 

@@ -64,20 +64,20 @@ typedef struct mi_stat_counter_s {
   COUNT(guards, count, "guards set behind pages and blocks (secure)")                \
   COUNT(quarantine, bytes, "freed memory kept out of use (secure)")                  \
   COUNT(guarded_blocks, count, "sampled blocks with guards of their own (secure)")   \
-  COUNTER(reset, bytes, "memory marked as free for the OS")                          \
+  COUNTER(reset, bytes, "always 0: memory is given back, not marked")                \
   COUNTER(purged, bytes, "memory given back to the OS")                              \
-  COUNTER(mmap_calls, count, "mappings made")                                        \
+  COUNTER(mmap_calls, count, "reservations made")                                    \
   COUNTER(commit_calls, count, "times memory was opened")                            \
   COUNTER(purge_calls, count, "times memory was given back")                         \
   COUNTER(generic_calls, count, "calls of the generic path")                         \
   COUNTER(page_searches, count, "pages looked at for a free block")                  \
   COUNTER(pages_extended, count, "times a page grew")                                \
-  COUNTER(pages_retired, count, "empty pages kept for a while")                      \
+  COUNTER(pages_retired, count, "empty pages given up")                              \
   COUNTER(pages_reclaimed, count, "pages of ended threads taken over")               \
   COUNTER(pages_adopted, count, "full pages taken over by who freed into them")      \
   COUNTER(mailed, count, "blocks sent to the thread that owns them")                 \
   COUNTER(delivered, count, "blocks received from other threads")                    \
-  COUNTER(violations, count, "misuses reported and outlived (secure)")
+  COUNTER(violations, count, "misuses noticed (secure)")
 
 /** All statistics; see MI_STAT_TABLE for the members that follow the first three. */
 typedef struct mi_stats_s {
@@ -121,8 +121,8 @@ MI_EXPORT char* mi_stats_get_json(size_t buf_size, char* buf) MI_NOEXCEPT;
 MI_EXPORT char* mi_stats_as_json(mi_stats_t* stats, size_t buf_size, char* buf) MI_NOEXCEPT;
 
 /**
- * As mi_stats_get_json(), for the pages and blocks of @p heap alone, which belongs to the calling thread;
- * NULL if it is NULL.
+ * As mi_stats_get_json(), for the pages and blocks of @p heap alone, as they are now; NULL if it is NULL. It
+ * must be the calling thread's: of another's all numbers are 0.
  */
 MI_EXPORT char* mi_heap_stats_get_json(mi_heap_t* heap, size_t buf_size, char* buf) MI_NOEXCEPT;
 

@@ -56,7 +56,10 @@ typedef void* mi_subproc_id_t;
  *  As their namesakes in C11 7.22.3 and POSIX.1-2017, with the rules at the top of mimalloc.h.
  *  @{ */
 
-/** A block of @p size bytes with undefined contents (the secure build hands out zeroes). malloc(3). */
+/**
+ * A block of @p size bytes with undefined contents. malloc(3). (The secure build wipes freed blocks up to
+ * mi_option_zero_free: up to that size a block reads as zero. Do not count on it.)
+ */
 MI_NODISCARD MI_EXPORT void* mi_malloc(size_t size) MI_NOEXCEPT MI_ATTR_MALLOC MI_ATTR_ALLOC_SIZE(1);
 
 /** A block of @p count * @p size bytes, all zero; NULL with ENOMEM when the product overflows. calloc(3). */
@@ -66,14 +69,16 @@ MI_NODISCARD MI_EXPORT void* mi_calloc(size_t count, size_t size) MI_NOEXCEPT MI
 /**
  * Make the block @p p hold @p newsize bytes, in place or by moving it; the contents are kept up to the
  * smaller size. `mi_realloc(NULL, n)` allocates. `mi_realloc(p, 0)` frees @p p and returns a block of 0
- * bytes, not NULL. On failure NULL with ENOMEM, and @p p is still allocated. realloc(3).
+ * bytes, not NULL. On failure NULL with ENOMEM, and @p p is still allocated. A block that moves is one of
+ * mi_malloc() afterwards, also when it came from mi_new(). realloc(3).
  */
 MI_NODISCARD MI_EXPORT void* mi_realloc(void* p, size_t newsize) MI_NOEXCEPT MI_ATTR_ALLOC_SIZE(2);
 
 /**
  * Make the block @p p hold @p newsize bytes without moving it. Returns @p p, or NULL, and nothing has
- * changed, when the block does not have that many bytes or @p p is NULL. errno is not set; mi__expand()
- * sets it.
+ * changed, when the block does not have that many bytes or @p p is NULL; the secure build also says NULL
+ * where most of a block would be given up, since it could not check what is behind. errno is not set;
+ * mi__expand() sets it.
  */
 MI_NODISCARD MI_EXPORT void* mi_expand(void* p, size_t newsize) MI_NOEXCEPT MI_ATTR_ALLOC_SIZE(2);
 
@@ -135,7 +140,7 @@ MI_EXPORT void mi_free_small(void* p) MI_NOEXCEPT;
 /** @defgroup aligned Aligned allocation
  *  Mind the order: the size comes first, unlike in aligned_alloc(). An alignment must be a power of two,
  *  and is met up to 1 GiB at least; any other is EINVAL. The `_at` forms align `p + offset` instead of `p`;
- *  the offset may be any number below the size. Blocks stay aligned only under the `_aligned`
+ *  the offset, in bytes, may be any number below the size. Blocks stay aligned only under the `_aligned`
  *  reallocations, with the same alignment and offset. They are freed by mi_free() or mi_free_aligned().
  *  @{ */
 

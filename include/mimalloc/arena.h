@@ -4,10 +4,10 @@
  *
  * Included by mimalloc.h, whose rules hold here; do not include it on its own. Thread rule: may be called
  * by any thread. An arena lasts until the process ends. Its memory is used for every heap, unless it is
- * exclusive: then only for heaps bound to it (mi_heap_new_in_arena()). Parameters that recur: `commit`,
- * open the memory at once; `allow_large`, use large OS pages (2 MiB) if there are any; `numa_node`, where
- * the memory lies or is to lie, -1 for anywhere; `arena_id`, where the number of the new arena is stored
- * unless it is NULL.
+ * exclusive: then only for heaps bound to it (mi_heap_new_in_arena()). There can be 128 arenas; one more is
+ * ENOMEM, or false. Parameters that recur: `commit`, open the memory at once; `allow_large`, ask the OS for
+ * large pages (2 MiB, transparent); `numa_node`, where the memory is to lie, -1 for anywhere; `arena_id`,
+ * where the number of the new arena (from 1), or 0 after a failure, is stored unless it is NULL.
  */
 #ifndef MIMALLOC_ARENA_H
 #define MIMALLOC_ARENA_H
@@ -23,7 +23,7 @@ extern "C" {
 /** @defgroup arenas Arenas
  *  @{ */
 
-/** Reserve @p size bytes, rounded up, of OS memory. 0, or ENOMEM. */
+/** Reserve @p size bytes of OS memory, rounded up to 32 MiB. 0, or ENOMEM; also for 0 bytes. */
 MI_EXPORT int mi_reserve_os_memory(size_t size, bool commit, bool allow_large) MI_NOEXCEPT;
 
 /** As mi_reserve_os_memory(), for an arena of its own number that may be @p exclusive. */
@@ -34,8 +34,8 @@ MI_EXPORT int mi_reserve_os_memory_ex(size_t size, bool commit, bool allow_large
  * Let the library allocate from @p size bytes at @p start, which must stay mapped, readable and writable
  * until the process ends and belong to nobody else. Both should be multiples of mi_arena_min_alignment();
  * what is left over is not used. @p is_committed: it is accessible now; @p is_pinned: it must not be given
- * back to the OS (large or locked OS pages); @p is_zero: it is all zero. False, and the memory is left
- * alone, when it is too small or cannot be used.
+ * back to the OS (large or locked OS pages); @p is_zero: it is all zero. @p numa_node has no effect: the
+ * memory lies where it lies. False, and the memory is left alone, when it is too small or cannot be used.
  */
 MI_EXPORT bool mi_manage_os_memory(void* start, size_t size, bool is_committed, bool is_pinned, bool is_zero,
     int numa_node) MI_NOEXCEPT;
@@ -61,7 +61,7 @@ MI_EXPORT int mi_reserve_huge_os_pages_at_ex(size_t pages, int numa_node, size_t
 
 /**
  * Older form of mi_reserve_huge_os_pages_interleave(), with a limit in seconds; @p pages_reserved, unless
- * NULL, gets the number of pages that were reserved.
+ * NULL, gets @p pages, or 0 after an error.
  */
 MI_EXPORT int mi_reserve_huge_os_pages(size_t pages, double max_secs, size_t* pages_reserved) MI_NOEXCEPT;
 
@@ -80,7 +80,7 @@ MI_NODISCARD MI_EXPORT size_t mi_arena_min_alignment(void) MI_NOEXCEPT;
 /** The least size, in bytes, of memory handed to mi_manage_os_memory(). */
 MI_NODISCARD MI_EXPORT size_t mi_arena_min_size(void) MI_NOEXCEPT;
 
-/** Print the arenas, and what of them is in use, to the registered output. */
+/** Print number, start and size of each arena to the registered output, and whether it is exclusive. */
 MI_EXPORT void mi_arenas_print(void) MI_NOEXCEPT;
 
 /** Older name of mi_arenas_print(). */
@@ -96,12 +96,12 @@ MI_EXPORT void mi_debug_show_arenas(void) MI_NOEXCEPT;
 /** The subprocess all threads start in. */
 MI_NODISCARD MI_EXPORT mi_subproc_id_t mi_subproc_main(void) MI_NOEXCEPT;
 
-/** A new, empty subprocess; NULL with ENOMEM when out of memory. */
+/** A new, empty subprocess; NULL with ENOMEM when out of memory, or when there are 63 of them. */
 MI_NODISCARD MI_EXPORT mi_subproc_id_t mi_subproc_new(void) MI_NOEXCEPT;
 
 /**
- * Delete @p subproc when its threads have ended; their pages go to the main one. The main one stays:
- * ignored.
+ * Delete @p subproc; to be called when its threads have ended. Their pages go to the main one. Ignored for
+ * the main one and NULL.
  */
 MI_EXPORT void mi_subproc_delete(mi_subproc_id_t subproc) MI_NOEXCEPT;
 

@@ -7,7 +7,9 @@
  * reallocated by any thread. (Version 3 of mimalloc lets every thread use a heap; programs that rely on
  * that do not run here.) A heap outlives its thread only as blocks: at the end of a thread its heaps are
  * deleted as by mi_heap_delete(). Heap parameters of the allocating functions must not be NULL. The others
- * take NULL and do nothing.
+ * take NULL and do nothing. A heap that is gone, or another thread's, is a misuse: the functions that
+ * allocate, delete and destroy tell the error function EINVAL and the secure build reports `invalid-heap`,
+ * except that an allocation which finds a block at once does not look.
  */
 #ifndef MIMALLOC_HEAP_H
 #define MIMALLOC_HEAP_H
@@ -29,12 +31,13 @@ MI_NODISCARD MI_EXPORT mi_heap_t* mi_heap_new(void) MI_NOEXCEPT;
 /**
  * A new heap whose pages are marked with @p heap_tag (0..255; see mi_heap_area_t), which with @p
  * allow_destroy may be destroyed, and which takes its memory from arena @p arena_id only, or from anywhere
- * when that is negative.
+ * when that is 0 or negative. NULL with EINVAL when the tag is out of range or there is no such arena, with
+ * ENOMEM when out of memory.
  */
 MI_NODISCARD MI_EXPORT mi_heap_t* mi_heap_new_ex(int heap_tag, bool allow_destroy, mi_arena_id_t arena_id)
     MI_NOEXCEPT;
 
-/** A new heap that takes its memory from arena @p arena_id only. */
+/** A new heap that takes its memory from arena @p arena_id only; results as those of mi_heap_new_ex(). */
 MI_NODISCARD MI_EXPORT mi_heap_t* mi_heap_new_in_arena(mi_arena_id_t arena_id) MI_NOEXCEPT;
 
 /**
@@ -44,16 +47,20 @@ MI_NODISCARD MI_EXPORT mi_heap_t* mi_heap_new_in_arena(mi_arena_id_t arena_id) M
 MI_EXPORT void mi_heap_delete(mi_heap_t* heap) MI_NOEXCEPT;
 
 /**
- * Destroy @p heap and free all its blocks at once, without looking at them one by one. Using or freeing one
- * of them later is a misuse. A heap that may not be destroyed (the backing heap, see mi_heap_new_ex()) is
- * deleted instead.
+ * Destroy @p heap and free all its blocks at once. Using or freeing one of them later is a misuse. If it was
+ * the default heap, the backing heap becomes that. A heap that was made without `allow_destroy`
+ * (mi_heap_new_ex()) is deleted instead; for the backing heap the call is ignored. The plain build does not
+ * look at the blocks; the secure build checks and wipes those that are still in use.
  */
 MI_EXPORT void mi_heap_destroy(mi_heap_t* heap) MI_NOEXCEPT;
 
-/** As mi_collect(), for @p heap alone. */
+/** As mi_collect(), for the pages of @p heap alone; ignored if it is not the calling thread's. */
 MI_EXPORT void mi_heap_collect(mi_heap_t* heap, bool force) MI_NOEXCEPT;
 
-/** Make @p heap what the calling thread allocates from when no heap is named. Returns the one before. */
+/**
+ * Make @p heap what the calling thread allocates from when no heap is named. Returns the one before; NULL,
+ * and nothing has changed, when @p heap is NULL or not the calling thread's.
+ */
 MI_EXPORT mi_heap_t* mi_heap_set_default(mi_heap_t* heap) MI_NOEXCEPT;
 
 /** The heap the calling thread allocates from when no heap is named. Never NULL unless out of memory. */
@@ -68,9 +75,8 @@ MI_NODISCARD MI_EXPORT mi_heap_t* mi_heap_get_backing(void) MI_NOEXCEPT;
 MI_NODISCARD MI_EXPORT mi_heap_t* mi_heap_main(void) MI_NOEXCEPT;
 
 /**
- * The heap the block @p p is in; NULL when @p p is no block of this library, or one whose thread has ended.
- * If it is a heap of another thread, compare it with others and do nothing else: it may be gone at any
- * time.
+ * The heap of the page that @p p, any address, lies in; NULL when it lies in none. For blocks of another
+ * thread, or of one that has ended, it is only good for comparing: it may be gone at any time.
  */
 MI_NODISCARD MI_EXPORT mi_heap_t* mi_heap_of(const void* p) MI_NOEXCEPT;
 
@@ -196,16 +202,18 @@ typedef bool(mi_block_visit_fun)(const mi_heap_t* heap, const mi_heap_area_t* ar
 
 /**
  * Call @p visitor, with @p arg, for each area of @p heap and, with @p visit_blocks, for each allocated
- * block in it. Blocks that other threads are freeing may be shown or not. False when the visitor ended it
- * or @p heap is NULL.
+ * block in it. Blocks that other threads are freeing may be shown or not. False when the visitor ended it,
+ * when @p heap or @p visitor is NULL, and when the heap is not the calling thread's.
  */
 MI_EXPORT bool mi_heap_visit_blocks(const mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor,
     void* arg);
 
 /**
- * As mi_heap_visit_blocks(), for the pages of ended threads that nobody has taken over, of subprocess @p
- * subproc_id, whose heap has tag @p heap_tag (negative: any). Needs mi_option_visit_abandoned; false
- * without it.
+ * As mi_heap_visit_blocks(), for the pages of ended threads that have free blocks and that nobody has taken
+ * over, of subprocess @p subproc_id; the visitor is told the calling thread's heap. Pages keep no tag when
+ * their thread ends: with a @p heap_tag above 0 there are none, any other number means all. Needs
+ * mi_option_visit_abandoned; false without it, and when @p subproc_id or @p visitor is NULL. May be called
+ * by any thread.
  */
 MI_EXPORT bool mi_abandoned_visit_blocks(mi_subproc_id_t subproc_id, int heap_tag, bool visit_blocks,
     mi_block_visit_fun* visitor, void* arg);
@@ -213,7 +221,7 @@ MI_EXPORT bool mi_abandoned_visit_blocks(mi_subproc_id_t subproc_id, int heap_ta
 /** Is @p p the start of an allocated block of @p heap? */
 MI_NODISCARD MI_EXPORT bool mi_heap_contains_block(mi_heap_t* heap, const void* p) MI_NOEXCEPT;
 
-/** Does @p p, any address, lie in a block of @p heap? Slow: it looks at the pages of the heap. */
+/** Does @p p, any address, lie in a block of @p heap, allocated or free? */
 MI_NODISCARD MI_EXPORT bool mi_heap_check_owned(mi_heap_t* heap, const void* p) MI_NOEXCEPT;
 
 /** mi_heap_check_owned() for the default heap of the calling thread. */
@@ -233,7 +241,8 @@ MI_NODISCARD MI_EXPORT bool mi_any_heap_contains(const void* p) MI_NOEXCEPT;
 
 /**
  * For programs that move objects to defragment: is the page of block @p p of @p heap filled to less than
- * @p perc_threshold percent, and not the only one of its kind, so that moving the block may free the page?
+ * @p perc_threshold percent, and not the one that new blocks of its size come from, so that moving the block
+ * may free the page? False for blocks of other heaps, and for those with a page of their own.
  */
 MI_NODISCARD MI_EXPORT bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* heap, void* p,
     size_t perc_threshold) MI_NOEXCEPT;
@@ -244,7 +253,10 @@ MI_NODISCARD MI_EXPORT bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* hea
  */
 MI_EXPORT void mi_heap_guarded_set_sample_rate(mi_heap_t* heap, size_t sample_rate, size_t seed) MI_NOEXCEPT;
 
-/** Make only requests of @p min to @p max bytes of @p heap guarded blocks. Secure build only. */
+/**
+ * Make only requests of @p min to @p max bytes of @p heap guarded blocks; a @p max below @p min counts as
+ * @p min. Secure build only, no effect in the plain one.
+ */
 MI_EXPORT void mi_heap_guarded_set_size_bound(mi_heap_t* heap, size_t min, size_t max) MI_NOEXCEPT;
 
 /** @} */

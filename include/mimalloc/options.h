@@ -7,7 +7,8 @@
  * process that gained privileges (`AT_SECURE`); mi_option_set(). Switches take 0/1, on/off, yes/no,
  * true/false. An option "in KiB" takes bytes in the environment, with or without a suffix K, M, G or T
  * (also `KiB`, `KB` ...), and is rounded up to KiB. A value that does not fit gives a warning that names the
- * value and the range, and the default stays.
+ * value and the range, and the default stays. Options of the secure build cannot change any more once the
+ * library has started, which the first allocation does: set them in the environment.
  *
  * Only the names are promised to stay; the numbers may change with every minor version.
  *
@@ -49,7 +50,8 @@ typedef enum mi_option_e {
   mi_option_abandoned_page_purge,      ///< Switch: purge at once when a thread ends, whatever the delay.
   mi_option_deprecated_segment_reset,  ///< No effect.
   mi_option_eager_commit_delay,        ///< No effect; see mi_option_eager_commit.
-  mi_option_purge_delay,          ///< Milliseconds until free memory goes back; 0 at once, -1 never.
+  /** Milliseconds, times mi_option_arena_purge_mult, until free memory goes back; 0 at once, -1 never. */
+  mi_option_purge_delay,
   mi_option_use_numa_nodes,       ///< NUMA nodes to assume; 0 asks the OS.
   mi_option_disallow_os_alloc,    ///< Switch: use only arenas, and no more of other memory.
   mi_option_os_tag,               ///< No effect; a tag of memory on another OS.
@@ -58,11 +60,11 @@ typedef enum mi_option_e {
   mi_option_max_segment_reclaim,  ///< No effect; abandoned pages are taken one by one.
   mi_option_destroy_on_exit,      ///< Switch: no effect; destructors may use blocks until the end.
   mi_option_arena_reserve,        ///< In KiB: no effect; address space is reserved once.
-  mi_option_arena_purge_mult,     ///< Factor on mi_option_purge_delay for arena memory.
+  mi_option_arena_purge_mult,     ///< Factor on mi_option_purge_delay, for all memory.
   mi_option_purge_extend_delay,   ///< No effect; purge times are not extended.
-  mi_option_abandoned_reclaim_on_free,   ///< Switch: no effect; who frees into a page of nobody takes it over.
+  mi_option_abandoned_reclaim_on_free,   ///< Switch: no effect; who frees into a page of nobody takes it.
   mi_option_disallow_arena_alloc,        ///< Switch: no allocation in arenas, except in heaps bound to one.
-  mi_option_retry_on_oom,                ///< Milliseconds: no effect; it is tried once more after a collection.
+  mi_option_retry_on_oom,                ///< Milliseconds: no effect; it is tried again after a collection.
   mi_option_visit_abandoned,             ///< Switch: allow mi_abandoned_visit_blocks().
   mi_option_guarded_min,                 ///< Smallest request, in bytes, that may be a sampled guarded block.
   mi_option_guarded_max,                 ///< Largest request, in bytes, that may be a sampled guarded block.
@@ -81,7 +83,7 @@ typedef enum mi_option_e {
   mi_option_page_commit_on_demand, ///< No effect; see mi_option_eager_commit.
   mi_option_page_max_reclaim,      ///< No effect.
   mi_option_page_cross_thread_max_reclaim, ///< No effect.
-  mi_option_minimal_purge_size,            ///< Smallest piece of memory to purge, in KiB; collecting by force ignores it.
+  mi_option_minimal_purge_size,            ///< Smallest piece of memory to purge, in KiB; but by force.
   mi_option_arena_max_object_size,         ///< No effect; blocks of every size lie in the one region.
   mi_option_arena_is_numa_local,           ///< No effect.
   // Names of our own; see mimalloc-secure.h for the values. Without effect in the plain build.
@@ -97,8 +99,8 @@ typedef enum mi_option_e {
   mi_option_report,         ///< Form of reports, an mi_report_form_t: text, JSON, or the path of a file.
   mi_option_checked_memory, ///< mi_severity_t of memcpy, memset, strcpy and so on going beyond a block.
   mi_option_guards,         ///< Guards: 0 light ones where the kernel has them (6.13), 1 mprotect always.
-  mi_option_fault_report,   ///< Switch: report accesses to guards (takes SIGSEGV and SIGBUS); on in strict, fuzz.
-  mi_option_heap_map,       ///< Write a heap map when the process ends; its path comes from the environment.
+  mi_option_fault_report,   ///< Switch: report faults (takes SIGSEGV and SIGBUS); on in strict and fuzz.
+  mi_option_heap_map,       ///< Write a heap map at exit; the environment says what its name begins with.
   _mi_option_last,          ///< Number of options; no option.
   // Older and newer names of the above.
   mi_option_large_os_pages = mi_option_allow_large_os_pages,               ///< Older name.
@@ -137,7 +139,7 @@ MI_EXPORT void mi_option_set_enabled(mi_option_t option, bool enable) MI_NOEXCEP
 /** Set the default of @p option to 1 or 0; no change if environment or program have set it already. */
 MI_EXPORT void mi_option_set_enabled_default(mi_option_t option, bool enable) MI_NOEXCEPT;
 
-/** The value of @p option, sizes in KiB; 0 for a number that is no option. */
+/** The value of @p option, in the unit its comment above names; 0 for a number that is no option. */
 MI_NODISCARD MI_EXPORT long mi_option_get(mi_option_t option) MI_NOEXCEPT;
 
 /** The value of @p option, not below @p min and not above @p max. */
@@ -150,8 +152,8 @@ MI_NODISCARD MI_EXPORT long mi_option_get_clamp(mi_option_t option, long min, lo
 MI_NODISCARD MI_EXPORT size_t mi_option_get_size(mi_option_t option) MI_NOEXCEPT;
 
 /**
- * Set @p option to @p value (sizes in KiB). A value out of range gives a warning and changes nothing, and so
- * does one that would lower the hardening of a secure build that does not allow that.
+ * Set @p option to @p value, in its own unit. A value out of range gives a warning and changes nothing; so
+ * does, in the secure build, another value of one of its options when the library has started.
  */
 MI_EXPORT void mi_option_set(mi_option_t option, long value) MI_NOEXCEPT;
 

@@ -21,7 +21,7 @@ extern "C" {
 /** @defgroup posix POSIX, BSD and glibc
  *  @{ */
 
-/** As mi_free(), but a pointer that is not from this library is left alone, in the secure build too. */
+/** As mi_free(), but a pointer to memory of others is left alone, in the secure build too. */
 MI_EXPORT void mi_cfree(void* p) MI_NOEXCEPT;
 
 /** mi_usable_size(), as macOS calls it. */
@@ -78,7 +78,7 @@ MI_EXPORT void mi_free_size(void* p, size_t size) MI_NOEXCEPT;
  */
 MI_EXPORT void mi_free_size_aligned(void* p, size_t size, size_t alignment) MI_NOEXCEPT;
 
-/** As mi_free(), with the alignment that was asked for; the secure build checks it. */
+/** As mi_free(), with the alignment that was asked for; the secure build checks that the block has it. */
 MI_EXPORT void mi_free_aligned(void* p, size_t alignment) MI_NOEXCEPT;
 
 /** @} */
@@ -137,15 +137,18 @@ MI_NODISCARD MI_EXPORT void* mi_new_nothrow(size_t size) MI_NOEXCEPT MI_ATTR_MAL
 MI_NODISCARD MI_EXPORT void* mi_new_aligned_nothrow(size_t size, size_t alignment) MI_NOEXCEPT MI_ATTR_MALLOC
     MI_ATTR_ALLOC_SIZE(1) MI_ATTR_ALLOC_ALIGN(2);
 
-/** A block of @p count * @p size bytes. */
+/** As mi_new(), of @p count * @p size bytes; a product that overflows fails. */
 MI_NODISCARD MI_EXPORT void* mi_new_n(size_t count, size_t size) MI_ATTR_MALLOC MI_ATTR_ALLOC_SIZE2(1, 2)
     MI_ATTR_RETURNS_NONNULL;
 
-/** As mi_realloc(), but a failure is treated as in mi_new(). */
+/**
+ * As mi_realloc(), for NULL or a block of mi_new() and its like, and the result is one too; a failure is
+ * treated as in mi_new().
+ */
 MI_NODISCARD MI_EXPORT void* mi_new_realloc(void* p, size_t newsize) MI_ATTR_ALLOC_SIZE(2)
     MI_ATTR_RETURNS_NONNULL;
 
-/** As mi_reallocn(), but a failure is treated as in mi_new(). */
+/** As mi_new_realloc(), to @p newcount * @p size bytes; a product that overflows fails. */
 MI_NODISCARD MI_EXPORT void* mi_new_reallocn(void* p, size_t newcount, size_t size) MI_ATTR_ALLOC_SIZE2(2, 3)
     MI_ATTR_RETURNS_NONNULL;
 

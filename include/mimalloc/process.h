@@ -4,8 +4,8 @@
  *
  * Included by mimalloc.h, whose rules hold here. Thread rule: all of it may be called from any thread at
  * any time. Callbacks are set for the whole process; they are called on whatever thread has something to
- * say, possibly on several at once. A callback set while others allocate may be called a last time after it
- * was replaced.
+ * say, possibly on several at once. A callback that is replaced while others allocate may be called a last
+ * time after that.
  */
 #ifndef MIMALLOC_PROCESS_H
 #define MIMALLOC_PROCESS_H
@@ -23,10 +23,10 @@ extern "C" {
 
 /**
  * Called now and then so that the program can do work it has put off, such as freeing a long list a few
- * nodes at a time. @p force is true when all of that work should be done now: in mi_collect(true) and when
- * a thread ends. @p heartbeat grows by one with each call of the calling thread's generic path. It may
- * allocate and free; while it runs it is not called again on that thread. @p arg is that of
- * mi_register_deferred_free().
+ * nodes at a time. @p force is true when all of that work should be done now: in mi_collect(true), in
+ * mi_heap_collect() with force, and when a thread ends. @p heartbeat grows by one with each call of the
+ * calling thread's generic path. It may allocate and free; while it runs it is not called again on that
+ * thread. @p arg is that of mi_register_deferred_free().
  */
 typedef void(mi_deferred_free_fun)(bool force, unsigned long long heartbeat, void* arg);
 
@@ -38,22 +38,24 @@ typedef void(mi_output_fun)(const char* msg, void* arg);
 
 /**
  * Told of each error: ENOMEM no memory, EOVERFLOW a size that overflows or cannot be met, EINVAL a bad
- * alignment or a pointer that is no block, EAGAIN a double free, EFAULT overwritten memory. The secure
- * build ends the process after EINVAL of a pointer, EAGAIN and EFAULT, unless its options say otherwise:
- * the call is a last notice. It must not allocate or free after those. @p arg is that of
- * mi_register_error().
+ * alignment, and a pointer or heap that is not one or is freed wrongly, EAGAIN a double free, EFAULT an
+ * overwritten or wrongly accessed block. The last three are told by the secure build of every violation,
+ * which then ends the process unless its options say otherwise: the call is a last notice, and must do only
+ * what a mi_violation_fun may. The plain build notices foreign pointers and heaps (EINVAL) only. @p arg is
+ * that of mi_register_error().
  */
 typedef void(mi_error_fun)(int err, void* arg);
 
 /**
  * Have @p deferred_free called, with @p arg, at a bounded interval of allocations by the threads that
  * allocate, and by mi_collect(). Allocation alone triggers it: an idle thread makes no calls. NULL ends it.
+ * Set it before other threads allocate: the function and its argument are not replaced as one.
  */
 MI_EXPORT void mi_register_deferred_free(mi_deferred_free_fun* deferred_free, void* arg) MI_NOEXCEPT;
 
 /**
- * Send all text to @p out, with @p arg; text from before the first registration is delivered at once. NULL:
- * stderr.
+ * Send all text to @p out, with @p arg. Text from before the first registration went to stderr, and its
+ * first 8 KiB are now delivered as well. NULL: stderr.
  */
 MI_EXPORT void mi_register_output(mi_output_fun* out, void* arg) MI_NOEXCEPT;
 
@@ -66,9 +68,7 @@ MI_EXPORT void mi_register_error(mi_error_fun* fun, void* arg) MI_NOEXCEPT;
  */
 MI_EXPORT void mi_collect(bool force) MI_NOEXCEPT;
 
-/**
- * As mi_collect(true), but stop when the calling thread's pages are @p target_thread_owned bytes or fewer.
- */
+/** As mi_collect(true) if the calling thread's pages take more than @p target_thread_owned bytes. */
 MI_EXPORT void mi_collect_reduce(size_t target_thread_owned) MI_NOEXCEPT;
 
 /** The version of the library that is running, as MI_MALLOC_VERSION. */
@@ -78,8 +78,8 @@ MI_NODISCARD MI_EXPORT int mi_version(void) MI_NOEXCEPT;
 MI_EXPORT void mi_process_init(void) MI_NOEXCEPT;
 
 /**
- * Do what is done at exit: collect, and print statistics if they were asked for (debug builds also list what is
- * still in use). More calls print nothing more. Allocation goes on working.
+ * Do what is done at exit: collect, print statistics if they were asked for (debug builds also list what is
+ * still in use), write the heap map if one was. More calls print nothing more. Allocation goes on working.
  */
 MI_EXPORT void mi_process_done(void) MI_NOEXCEPT;
 
@@ -87,15 +87,12 @@ MI_EXPORT void mi_process_done(void) MI_NOEXCEPT;
 MI_EXPORT void mi_thread_init(void) MI_NOEXCEPT;
 
 /**
- * Hand the calling thread's pages to the others; it happens by itself when a thread ends. It may allocate
- * again.
+ * Hand the calling thread's pages to the others and delete its heaps; it happens by itself when a thread
+ * ends. It may allocate again.
  */
 MI_EXPORT void mi_thread_done(void) MI_NOEXCEPT;
 
-/**
- * Say that the calling thread is one of a pool: its pages are then not taken over by others while it
- * sleeps.
- */
+/** Say that the calling thread is one of a pool. No effect: whose a page is does not depend on it. */
 MI_EXPORT void mi_thread_set_in_threadpool(void) MI_NOEXCEPT;
 
 /**
@@ -132,8 +129,9 @@ MI_EXPORT void mi_process_info(size_t* elapsed_msecs, size_t* user_msecs, size_t
  *  @{ */
 
 /**
- * Set all statistics of the process and of the calling thread to 0; what is in use is then counted from
- * there.
+ * Set what ended threads and the calling thread have counted to 0; what is in use is counted from there, so
+ * that `current` may become negative. Numbers of other running threads stay, and so do those that are facts
+ * of the moment (reserved and committed memory, segments, threads, arenas).
  */
 MI_EXPORT void mi_stats_reset(void) MI_NOEXCEPT;
 
@@ -146,7 +144,7 @@ MI_EXPORT void mi_stats_print(void* out) MI_NOEXCEPT;
 /** Print the statistics to @p out with @p arg; NULL is the registered output. */
 MI_EXPORT void mi_stats_print_out(mi_output_fun* out, void* arg) MI_NOEXCEPT;
 
-/** Print the statistics of the calling thread since they were last merged, to @p out with @p arg. */
+/** Print the calling thread's statistics since they were last merged to @p out with @p arg; NULL as above. */
 MI_EXPORT void mi_thread_stats_print_out(mi_output_fun* out, void* arg) MI_NOEXCEPT;
 
 /** @} */
