@@ -77,7 +77,10 @@ void mim_free_delivered(tld_t* me, void* p) {
           (void)hook_deliver(page, p);
           return;
         }
-        mim_os_yield();           // its thread is ending, and about to let go of the page
+        // Its thread is ending, and about to let go of the page. If this one is ending too, that one may be waiting for a
+        // page that this one has adopted meanwhile.
+        if (atomic_load_explicit(&me->inbox, memory_order_relaxed) == INBOX_CLOSED) mim_heap_abandon(me->backing);
+        mim_os_yield();
         continue;
       }
       mim_mail_send(me, owner, p, page->block_size, false);

@@ -98,7 +98,8 @@ heap_t* mim_thread_heap(void) {
 // ---- end ------------------------------------------------------------------------------------------------------------
 
 // Lets go of everything, and of what arrives meanwhile. From when the inbox is closed until the last page is let go,
-// senders to this thread wait; that is short, and takes no lock they could hold.
+// senders to this thread wait; that is short, and takes no lock they could hold. Threads that end at the same time may wait
+// for each other: none of them has a page while it waits (mim_free_delivered).
 static void tld_end(tld_t* tld) {
   heap_t* backing = tld->backing;
   for (heap_t *heap = tld->heaps, *next; heap != NULL; heap = next) {
@@ -143,6 +144,7 @@ void mim_thread_done(void) {
   if (tld == &mim_tld_empty) return;
   mim_tls.endings++;
   mim_deferred_free(tld->backing, true);
+  mim_heap_age(tld->backing, false);  // short threads never come to the generic path's tick
   tld_end(tld);
   mim_region_purge(mim_option(mi_option_abandoned_page_purge) != 0);
 }

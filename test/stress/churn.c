@@ -4,12 +4,14 @@
    (freeing what it finds there, mostly the work of threads long gone), keeps a few in thread-specific data
    whose destructor frees them after the thread's function has returned, and ends. A second part does the same
    with one thread after the other, where each inherits everything from its predecessor. Memory must level
-   off: pages of ended threads are used again. */
+   off: pages of ended threads are used again. In a third part sixteen threads that have each other's blocks in
+   the mail end all at once, round after round, and may not wait for each other forever. */
 #include "support.h"
 
 #define PLACES 4096
 #define ALIVE 16
 #define KEPT 8
+#define PER_THREAD (PLACES / ALIVE)
 
 static block_t places[PLACES];
 static pthread_mutex_t locks[16];
@@ -65,6 +67,33 @@ static void one_after_the_other(size_t count, watch_t* watch) {
   }
 }
 
+static pthread_barrier_t together;
+
+static void* end_together(void* arg) {
+  rng_t rng = rng_new((uint64_t)(uintptr_t)arg);
+  block_t* mine = places + (uintptr_t)arg % ALIVE * PER_THREAD;
+  for (size_t i = 0; i < PER_THREAD; i++) {
+    block_free(&mine[i], "of the round before");
+    mine[i] = block_new(&rng, rng_size(&rng, 64));
+  }
+  pthread_barrier_wait(&together);
+  for (size_t i = rng_below(&rng, 2); i < PER_THREAD; i += 2) {
+    size_t place = (i * ALIVE + (uintptr_t)arg % ALIVE) % PLACES;  // each thread's own share, of everybody's blocks
+    block_free(&places[place], "of a thread that is ending too");
+  }
+  return NULL;
+}
+
+static void all_at_once(size_t rounds) {
+  REQUIRE(pthread_barrier_init(&together, NULL, ALIVE) == 0, "pthread_barrier_init failed");
+  for (size_t round = 0; round < rounds; round++) {
+    pthread_t alive[ALIVE];
+    for (size_t i = 0; i < ALIVE; i++) alive[i] = thread_start(end_together, (void*)(round * ALIVE + i), 128 * KIB);
+    for (size_t i = 0; i < ALIVE; i++) pthread_join(alive[i], NULL);
+  }
+  pthread_barrier_destroy(&together);
+}
+
 int main(int argc, char** argv) {
   static watch_t watch;
   stress_begin(argc, argv);
@@ -76,6 +105,7 @@ int main(int argc, char** argv) {
   watch.count = 0;
   one_after_the_other(scaled(3000), &watch);
   watch_plateau(&watch, 48 * KIB, "one after the other");
+  all_at_once(scaled(400));
   for (size_t i = 0; i < PLACES; i++) block_free(&places[i], "at the end");
   return stress_end();
 }
