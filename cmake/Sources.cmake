@@ -22,6 +22,7 @@ set(MIM_CORE_SOURCES
   src/realloc.c
   src/region.c
   src/sizeclass.c
+  src/spare.c
   src/stats.c
   src/thread.c
   src/visit.c)

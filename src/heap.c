@@ -118,7 +118,18 @@ static void abandoned_unlist(page_t* page) {
   lock_release(&mim_abandoned_lock);
 }
 
-page_t* mim_heap_reclaim(heap_t* heap, size_t bin) {
+// An empty page that an ended thread left.
+static page_t* take_spare(heap_t* heap, size_t bin) {
+  page_t* page = heap->arena != 0 ? NULL : mim_spare_take(bin);
+  if (page == NULL) return NULL;
+  mim_page_set_heap(page, heap);
+  atomic_store_explicit(&page->owner, heap->tld, memory_order_release);
+  heap->page_count++;
+  mim_heap_queue_push(heap, page, true);
+  return page;
+}
+
+static page_t* take_abandoned(heap_t* heap, size_t bin) {
   subproc_t* subproc = subprocs[heap->tld->subproc];
   // Blocks that others still have must not go with a heap that is destroyed: first-class heaps adopt nothing.
   if (heap->keeps_full) return NULL;
@@ -147,14 +158,22 @@ page_t* mim_heap_reclaim(heap_t* heap, size_t bin) {
   return found;
 }
 
+page_t* mim_heap_reclaim(heap_t* heap, size_t bin) {
+  page_t* page = take_abandoned(heap, bin);
+  return page != NULL ? page : take_spare(heap, bin);
+}
+
 static void page_abandon(heap_t* heap, page_t* page) {
   mim_heap_queue_remove(heap, page);
-  heap->page_count--;
   if (page->used == 0) {
-    heap->page_count++;  // mim_page_release counts it off
-    mim_page_release(page, false);
+    if (mim_spare_put(page)) {
+      heap->page_count--;
+    } else {
+      mim_page_release(page, false);
+    }
     return;
   }
+  heap->page_count--;
   mim_count(&heap->tld->stats.abandoned.total, 1);
   if (page->used < page->reserved && page->bin < BIN_ODD && !(page->kind & KIND_LARGE)) {
     lock_acquire(&mim_abandoned_lock);
@@ -329,6 +348,7 @@ void mim_heap_age(heap_t* heap, bool all) {
   for (page_t* given_up = NULL; hook_age(all, &given_up);) {
     if (given_up != NULL) mim_page_give_up(heap, given_up);
   }
+  for (page_t* page; (page = mim_spare_old(all)) != NULL;) mim_page_give_up(heap, page);
 }
 
 void mim_heap_collect(heap_t* heap, bool force) {

@@ -166,17 +166,26 @@ void mim_heap_page_unfull(page_t* page);
 void mim_heap_retire_tick(heap_t* heap, bool force);
 // Takes ownership of a page nobody owns, if nobody is faster; it is then in a queue of the thread's heap.
 bool mim_heap_adopt(heap_t* heap, page_t* page);
-// A page of the bin that an ended thread left, or NULL.
+// A page of the bin that an ended thread left, in the queue of the heap; or NULL.
 page_t* mim_heap_reclaim(heap_t* heap, size_t bin);
-// Lets go of every page: empty ones are released, others are left to be adopted.
+// Lets go of every page: empty ones are kept as spares or released, others are left to be adopted.
 void mim_heap_abandon(heap_t* heap);
-// Lets go of what the layer kept for too long, or of all of it.
+// Lets go of what the layer kept for too long, and of spare pages, or of all of both.
 void mim_heap_age(heap_t* heap, bool all);
 void mim_heap_collect(heap_t* heap, bool force);
 bool mim_heap_is_valid(const heap_t* heap);
 extern lock_t mim_abandoned_lock;
 size_t mim_abandoned_count(void);
 mi_subproc_id_t mim_heap_subproc(const page_t* page);
+
+// ---- spare.c ---------------------------------------------------------------------------------------------------------
+
+// Keeps an empty page of the caller's, which is in no queue. False: there is no room, or it is not one to be kept.
+bool mim_spare_put(page_t* page);
+// The caller owns the page that is returned, and is to say of which heap it is. NULL: none of the bin.
+page_t* mim_spare_take(size_t bin);
+// The page that waited longest, if for too long, or if all are to go; NULL: none.
+page_t* mim_spare_old(bool all);
 
 // ---- arena.c --------------------------------------------------------------------------------------------------------
 

@@ -180,6 +180,43 @@ static void case_abandoned_page_purge(void) {
   CHECK(purged_by_thread() > 0);
 }
 
+// Blocks of four bins.
+static void* use_pages(void* arg) {
+  static const size_t sizes[] = {100, 4096, 8000, 12000};
+  for (size_t i = 0; i < 4; i++) mi_free(memset(mi_malloc(sizes[i]), 1, sizes[i]));
+  return arg;
+}
+
+// The pages that so many threads, one after the other, need to be made.
+static int64_t made_by_threads(int count) {
+  int64_t before = numbers().pages.total;
+  for (int i = 0; i < count; i++) {
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, use_pages, NULL) == 0 && pthread_join(thread, NULL) == 0);
+  }
+  return numbers().pages.total - before;
+}
+
+// Empty pages of threads that ended serve the next ones. A few are made all the same, of samples.
+static void case_spare_pages(void) {
+  mi_option_set(mi_option_purge_delay, 1000000);
+  made_by_threads(1);
+  mi_collect(true);
+  int64_t kept = numbers().pages.current;
+  CHECK(made_by_threads(50) < 50);
+  CHECK(numbers().pages.current >= kept + 4);
+  mi_collect(true);
+  CHECK(numbers().pages.current == kept);
+  mi_option_set(mi_option_purge_delay, 1);  // a thread that ends gives up those that are too old
+  made_by_threads(1);
+  CHECK(numbers().pages.current >= kept + 4);
+  usleep(2000 * (useconds_t)mi_option_get(mi_option_arena_purge_mult));
+  mi_thread_done();
+  CHECK(numbers().pages.current <= kept);
+  mi_option_set(mi_option_purge_delay, 0);
+  CHECK(made_by_threads(50) >= 200);
+}
+
 static int64_t generic_calls(void) {
   int64_t before = numbers().generic_calls.total;
   for (int i = 0; i < 50; i++) mi_free(mi_malloc(MIB));  // each takes the generic path
@@ -247,6 +284,7 @@ static const struct {
     {"disallow-arena", case_disallow_arena},
     {"purge-delay", case_purge_delay},
     {"purge-rounds", case_purge_rounds},
+    {"spare-pages", case_spare_pages},
     {"minimal-purge-size", case_minimal_purge_size},
     {"arena-purge-mult", case_arena_purge_mult},
     {"abandoned-page-purge", case_abandoned_page_purge},
