@@ -8,6 +8,8 @@ to: the build is installed into /usr/local there, and nothing of it is left. `su
 command. A comment in the line before a block changes that:
 
   <!-- real machine -->      not run: it needs root of a real machine, or takes one over
+  <!-- quiet machine -->     not run: it takes minutes to hours, and wants the machine for itself. That each program is
+                             there, and knows the options it is given, is looked at
   <!-- run by: NAME -->      not run here, but by NAME
   <!-- needs: PROGRAM... --> not run, and said so, where one of the programs is not there
   <!-- ends with: STATUS --> its last command ends so
@@ -17,6 +19,7 @@ Status 77 where there is no way to a mount namespace.
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -25,7 +28,7 @@ import tempfile
 BUILD, TOP, TEXT = sys.argv[1:]
 FENCE = re.compile(r"^```(\w*)\s*$")
 MARK = re.compile(r"^<!-- (.*?) -->$")
-KNOWN = ("real machine", "run by: ", "needs: ", "ends with: ", "pictures: ")
+KNOWN = ("real machine", "quiet machine", "run by: ", "needs: ", "ends with: ", "pictures: ")
 
 SETUP = r"""
 set -e
@@ -75,12 +78,33 @@ def value_of(marks, key):
     return next((mark[len(key):] for mark in marks if mark.startswith(key)), None)
 
 
+def options_are_known(commands):
+    """The programs of a block are there, and their --help names each of their options. What is wrong, or None."""
+    for line in commands.splitlines():
+        words = shlex.split(line, comments=True)
+        if not words:
+            continue
+        told = subprocess.run([os.path.join(TOP, words[0]), "--help"], capture_output=True, text=True, check=False)
+        if told.returncode != 0:
+            return f"{words[0]} --help: status {told.returncode}"
+        unknown = [word for word in words if word.startswith("--") and word.split("=")[0] not in told.stdout]
+        if unknown:
+            return f"{words[0]} does not know {' '.join(unknown)}"
+    return None
+
+
 def script_of(text, blocks, work):
     """One script of all blocks; how many it runs."""
     lines, count = ["set -eo pipefail", 'sudo() { "$@"; }', "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"], 0
     for start, marks, commands in blocks:
         place = f"{text}:{start}"
         missing = [word for word in (value_of(marks, "needs: ") or "").split() if not shutil.which(word)]
+        if "quiet machine" in marks:
+            wrong = options_are_known(commands)
+            if wrong:
+                sys.exit(f"FAILED: {place}: {wrong}")
+            print(f"{place}: not run: it wants the machine for itself; its options are known")
+            continue
         if "real machine" in marks or value_of(marks, "run by: "):
             print(f"{place}: not run: {marks[-1]}")
             continue
@@ -109,7 +133,7 @@ def main():
     namespace = ["unshare", "--mount"] + (["--net"] if shutil.which("ip") else []) + ([] if os.getuid() == 0 else ["--user", "--map-root-user"])
     with tempfile.TemporaryDirectory() as work:
         source = os.path.join(work, "mimalloc")
-        shutil.copytree(TOP, source, symlinks=True, ignore=shutil.ignore_patterns("out", ".git", "corpus", "build"))
+        shutil.copytree(TOP, source, symlinks=True, ignore=shutil.ignore_patterns("out", ".git", "build"))
         environment = {key: value for key, value in os.environ.items()
                        if not key.startswith(("MIMALLOC_", "LD_", "CMAKE_PREFIX", "PKG_CONFIG"))}
         rust = os.path.join(os.environ.get("HOME", "/"), ".rustup")  # where cargo's toolchains are
@@ -117,7 +141,7 @@ def main():
             environment["RUSTUP_HOME"] = rust
         environment.update(DOCS_WORK=work, DOCS_BUILD=BUILD, HOME=work, CTEST_PARALLEL_LEVEL="2", TERM="dumb",
                            PATH=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin",
-                           PYTHONDONTWRITEBYTECODE="1")
+                           PYTHONDONTWRITEBYTECODE="1", BENCH_BUILD=BUILD, NO_INSTALL="1")
         if os.getuid() != 0:
             environment["DOCS_USER"] = "1"
         probe = subprocess.run(namespace + ["bash", "-c", SETUP], env=environment, capture_output=True, text=True,

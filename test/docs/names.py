@@ -107,6 +107,8 @@ texts = [name for name in subprocess.run(
 links = 0
 for text in texts:
     body = FENCED.sub("", read(text))
+    for command in re.findall(r"(?<=\n\n)    (?! )\S.*", body):  # commands.py sees fenced ones only
+        complain(f"{text}: a block that is indented, not fenced: {command}")
     for target in re.findall(r"\]\(([^)\s]+)\)", body) + re.findall(r"(?:src|href)=\"([^\"]+)\"", body):
         if re.match(r"[a-z]+:", target):
             continue
