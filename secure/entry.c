@@ -46,10 +46,12 @@ bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
     if (!has_guarded_blocks(page)) page->kind |= KIND_DENSE;
   }
   if (wipe) page->kind |= KIND_WIPE;
-  if (wipe && (page->kind & KIND_DENSE) && page->block_size <= QUICK_MAX && !sec_quarantine_wants(page)) {
+  bool quarantine = sec_quarantine_wants(page);
+  if (wipe && (page->kind & KIND_DENSE) && page->block_size <= QUICK_MAX) {
     page->kind |= KIND_QUICK;
+    if (!quarantine) page->kind |= KIND_QUICK_BACK;
   }
-  if (!(page->kind & KIND_FENCE) && !wipe && !sec_quarantine_wants(page)) page->kind |= KIND_BARE;
+  if (!(page->kind & KIND_FENCE) && !wipe && !quarantine) page->kind |= KIND_BARE;
   fill_states(page, 0, state_count(page), STATE_NEVER | (unsigned)fresh);
   return true;
 }

@@ -31,6 +31,7 @@
 
 // The layer's bits of page->kind.
 enum {
+  KIND_QUICK_BACK = 2, // KIND_QUICK, and its blocks are free as soon as their owner takes them back
   KIND_BARE = 4,       // nothing but states is kept, as in profile `fast`: the fast paths know these too
   KIND_FENCE = 8,
   KIND_WIPE = 16,

@@ -213,6 +213,5 @@ void sec_stats(mi_stats_t* stats) {
   stats->guards.current = (int64_t)(info.installed - info.removed);
   stats->guards.peak = (int64_t)atomic_load_explicit(&guard.peak, memory_order_relaxed);
   stats->violations.total = (int64_t)sec_violation_count();
-  sec_quarantine_stats(stats);
   sec_sample_stats(stats);
 }

@@ -83,7 +83,9 @@ mim_inline void* hook_hand_out_slow(page_t* page, uintptr_t index, size_t size, 
   return sec_hand_out_slow(page, index, size, family, zero);
 }
 
-mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
+// Fence and wipe of a block of a page of one of these kinds, or of a bare one, of which only the state is looked at. Returns
+// its index; 0: something is not as it should be, or the page is of another kind.
+mim_inline uintptr_t take_apart_quick(page_t* page, void* p, family_t family, unsigned kinds) {
   place_t place = page_place(page, p);
   if (mim_unlikely(!place.start)) return 0;
   size_t found = state_get(page, place.index);
@@ -91,7 +93,7 @@ mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
   size_t slack = family == FAMILY_ANY ? (found & ~(size_t)STATE_FAMILY_MASK) ^ STATE_LIVE
                                       : found ^ state_live(family, 0);
   if (mim_unlikely(slack > STATE_SLACK_MASK)) return 0;
-  if (mim_likely(page->kind & KIND_QUICK)) {
+  if (mim_likely(page->kind & kinds)) {
     size_t block_size = page->block_size;
     uint8_t* end = (uint8_t*)p + block_size;
     uint64_t mixed = fence_mix(page, place.index);
@@ -109,9 +111,14 @@ mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
   } else if (!(page->kind & KIND_BARE)) {
     return 0;
   }
-  state_set(page, place.index, STATE_FREE);
   if (place.index == 0) __builtin_unreachable();  // is never live
   return place.index;
+}
+
+mim_inline uintptr_t hook_take_back(page_t* page, void* p, family_t family) {
+  uintptr_t index = take_apart_quick(page, p, family, KIND_QUICK_BACK);
+  if (mim_likely(index != 0)) state_set(page, index, STATE_FREE);
+  return index;
 }
 
 uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family);
@@ -156,7 +163,7 @@ mim_inline bool hook_take_back_remote_quick(page_t* page, void* p, family_t fami
 uintptr_t sec_deliver(page_t* page, void* p);
 mim_inline uintptr_t hook_deliver(page_t* page, void* p) {
   place_t place = page_place(page, p);
-  if (mim_likely(page->kind & KIND_QUICK) && mim_likely(place.start) &&
+  if (mim_likely(page->kind & KIND_QUICK_BACK) && mim_likely(place.start) &&
       mim_likely(state_get(page, place.index) == STATE_MAILED)) {
     const uint8_t* before = (const uint8_t*)p - 1;
     if (place.index == 1 || mim_likely(__atomic_load_n(before, __ATOMIC_RELAXED) == fence_last(page, place.index - 1))) {

@@ -4,8 +4,6 @@
 
 #include "secure.h"
 
-struct mi_stats_s;
-
 // Do frees into this page go through the quarantine?
 bool sec_quarantine_wants(const page_t* page);
 // Takes in a block that was checked and wiped. False: it is to be free at once.
@@ -13,6 +11,5 @@ bool sec_quarantine_take(page_t* page, uintptr_t index);
 // Lets all blocks out. After sec_quarantine_close none comes in any more.
 void sec_quarantine_flush(tld_t* tld);
 void sec_quarantine_close(tld_t* tld);
-void sec_quarantine_stats(struct mi_stats_s* stats);
 
 #endif

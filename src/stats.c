@@ -59,6 +59,7 @@ void mim_stats_merge(stats_t* stats) {
   stat_merge(&ended.pages, &stats->pages);
   stat_merge(&ended.abandoned, &stats->abandoned);
   stat_merge(&ended.heaps, &stats->heaps);
+  stat_merge(&ended.kept, &stats->kept);
 #define MERGE(name) number_add(&ended.name, stats->name);
   COUNTERS(MERGE)
 #undef MERGE
@@ -85,6 +86,7 @@ static void stats_add(mi_stats_t* to, const stats_t* from) {
   count_add(&to->pages, &from->pages, 1);
   count_add(&to->pages_abandoned, &from->abandoned, 1);
   count_add(&to->heaps, &from->heaps, 1);
+  count_add(&to->quarantine, &from->kept, 1);
   to->pages_extended.total += number_read(&from->extended);
   to->pages_retired.total += number_read(&from->retired);
   to->page_searches.total += number_read(&from->searched);

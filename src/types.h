@@ -179,6 +179,7 @@ typedef struct stats_s {
   stat_t heaps;                      // first-class ones
   stat_t pages;
   stat_t abandoned;
+  stat_t kept;                       // bytes of freed blocks that the layer keeps out of use
   int64_t extended, retired, searched, generic, mailed, delivered, adopted, reclaimed;
 } stats_t;
 
