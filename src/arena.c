@@ -1,7 +1,7 @@
 // Arenas: memory that was reserved in advance, or handed in by the program, or mapped as huge OS pages, perhaps only
 // for heaps bound to it. An arena is a run of segments; it lasts until the process ends.
 //
-// The table is under its lock; an entry never changes once its number is known.
+// The table is under mim_arena_lock; an entry never changes once its number is known.
 #include "internal.h"
 
 #define ARENA_MAX 128
@@ -13,8 +13,9 @@ typedef struct arena_s {
   bool handed_in;
 } arena_t;
 
+lock_t mim_arena_lock;
+
 static struct {
-  lock_t lock;
   _Atomic(int) count;
   arena_t list[ARENA_MAX + 1];  // from 1
 } arenas;
@@ -27,7 +28,7 @@ static const arena_t* arena_at(mi_arena_id_t id) {
 int mi_reserve_os_memory_ex(size_t size, bool commit, bool allow_large, bool exclusive, mi_arena_id_t* arena_id) {
   if (arena_id != NULL) *arena_id = 0;
   if (!mim_process_init()) return ENOMEM;
-  lock_acquire(&arenas.lock);
+  lock_acquire(&mim_arena_lock);
   int id = atomic_load_explicit(&arenas.count, memory_order_relaxed) + 1;
   span_t span = {0};
   if (id <= ARENA_MAX) span = mim_region_reserve_arena(size, id, exclusive, commit);
@@ -36,7 +37,7 @@ int mi_reserve_os_memory_ex(size_t size, bool commit, bool allow_large, bool exc
     arenas.list[id] = (arena_t){.start = span.start, .size = span.slices * SLICE_SIZE, .exclusive = exclusive};
     atomic_store_explicit(&arenas.count, id, memory_order_release);
   }
-  lock_release(&arenas.lock);
+  lock_release(&mim_arena_lock);
   if (span.start == NULL) return ENOMEM;
   if (arena_id != NULL) *arena_id = id;
   return 0;
@@ -95,7 +96,7 @@ bool mi_manage_os_memory_ex(void* start, size_t size, bool is_committed, bool is
     return false;
   }
   if (!is_committed && !mim_os_open((void*)first, end - first)) return false;
-  lock_acquire(&arenas.lock);
+  lock_acquire(&mim_arena_lock);
   int id = atomic_load_explicit(&arenas.count, memory_order_relaxed) + 1;
   size_t taken = 0;
   if (id <= ARENA_MAX) {
@@ -105,7 +106,7 @@ bool mi_manage_os_memory_ex(void* start, size_t size, bool is_committed, bool is
     arenas.list[id] = (arena_t){.start = (uint8_t*)first, .size = taken, .exclusive = exclusive, .handed_in = true};
     atomic_store_explicit(&arenas.count, id, memory_order_release);
   }
-  lock_release(&arenas.lock);
+  lock_release(&mim_arena_lock);
   if (taken > 0 && arena_id != NULL) *arena_id = id;
   return taken > 0;
 }

@@ -192,6 +192,7 @@ page_t* mim_spare_old(bool all);
 // Reserves what the options say, before the first block is handed out.
 void mim_arena_start(void);
 size_t mim_arena_count(void);
+extern lock_t mim_arena_lock;
 
 // ---- alloc.c --------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,9 @@
 #include "conform.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "mimalloc-secure.h"
@@ -79,7 +81,36 @@ static void test_mi_reserve_os_memory(void) {
   check_make(mi_malloc, 0);
 }
 
+static atomic_bool stop;
+
+static void* reserve_in_vain(void* arg) {
+  (void)arg;
+  while (!stop) CHECK(mi_reserve_os_memory((size_t)1 << 50, false, false) == ENOMEM);
+  return NULL;
+}
+
+// A child can reserve memory, whatever other threads of its parent were doing meanwhile.
+static void check_forks(void) {
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, reserve_in_vain, NULL) == 0);
+  for (int i = 0; i < 100; i++) {
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+      alarm(20);
+      _exit(mi_reserve_os_memory(MIB, false, false) == 0 ? 0 : 1);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    context("child %d: status %x", i, (unsigned)status);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  }
+  stop = true;
+  CHECK(pthread_join(thread, NULL) == 0);
+}
+
 static void test_mi_reserve_os_memory_ex(void) {
+  check_forks();
   mi_arena_id_t first = -7, second = -7;
   CHECK(mi_reserve_os_memory_ex(100 * MIB, false, false, true, &first) == 0);
   CHECK(mi_reserve_os_memory_ex(33 * MIB, true, false, false, &second) == 0);
