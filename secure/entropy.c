@@ -12,7 +12,9 @@
 // MIM_FIXED_SEED (a 64-bit number; fuzzing builds only) replaces all of it, so that runs can be repeated.
 //
 // Thread rule: sec_entropy_root only under the process's start lock (libsodium's first use is not thread-safe); the
-// rest from any thread. errno is kept. Does not help: a kernel whose random numbers are known to the attacker.
+// rest from any thread. errno is kept.
+// Stops: prediction of any key. Does not stop: who knows the kernel's random numbers.
+// Costs: three calls of getrandom a process (two without libsodium), however much it allocates.
 #include "secure.h"
 
 #if defined(MIM_ENTROPY_SODIUM) == defined(MIM_ENTROPY_GETRANDOM)

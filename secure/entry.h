@@ -10,15 +10,16 @@
 // and the indices behind the last block (down to the end of the page's slices) stay NEVER, so every address inside a
 // page has a state and no bounds check is needed.
 //
-// The magazine holds 64 free blocks, or up to 15 more, in random order; page->free is how many are left. Freeing only sets the
-// state; when the magazine is empty, sec_refill collects free blocks from the states, beginning at a random one,
-// and shuffles them. There are no links, so nothing in a freed block, and no list in the metadata, says which block
-// comes next.
+// The magazine holds 64 free blocks, or up to 15 more, in random order; page->free is how many are left. Freeing only
+// sets the state; when the magazine is empty, sec_refill collects free blocks from the states, beginning at a random one,
+// and shuffles them. There are no links, so nothing in a freed block, and no list in the metadata, says which block comes
+// next.
 //
 // Stops: double frees, frees of what was never handed out, in every order and from any thread, always.
 // Encryption: states and the magazine are XORed with a key of the page, new each time the page is made, so that reading
 // or overwriting a part of the metadata does not tell, or choose, the next block.
 // Does not stop: a second free of a block that was handed out again in between; that is a valid free of the new block.
+// Whoever reads the metadata of a page reads its key as well.
 // Costs: 2 bytes a block, 160 bytes a page; see docs/mechanisms/entry.md.
 #ifndef SEC_ENTRY_H
 #define SEC_ENTRY_H
@@ -46,7 +47,7 @@ enum {
   STATE_FRESH = 0x0001,     // never handed out since the OS gave its memory
   STATE_NEVER = 0x1000,     // not a block yet, or never one
   STATE_MAILED = 0x2000,    // taken back by another thread, on its way to the owner
-  STATE_HELD = 0x3000,      // kept for good, or left alone after a violation
+  STATE_HELD = 0x3000,      // a freed large block that is kept out of use (hold.c)
   STATE_QUARANTINED = 0x4000,
   STATE_RELEASED = 0x5000,  // out of quarantine, on its way to the owner
   STATE_LIVE = 0x8000,

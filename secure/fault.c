@@ -11,8 +11,10 @@
 // default takes over: the access cannot be skipped.
 //
 // Each thread gets an alternate stack when it allocates for the first time, unless it has one. Safe in signal handlers:
-// reads metadata and the unwind tables, takes the report's lock only. Does not stop: handlers installed by direct
-// system calls (Go) replace ours; then there are no fault reports.
+// reads metadata and the unwind tables, takes the report's lock only.
+// Stops: nothing itself; the guard does. Does not tell: handlers installed by direct system calls (Go) replace ours; then
+// there are no fault reports.
+// Costs: four system calls at start; for each thread three, and 40 KiB of address space.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

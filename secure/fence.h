@@ -1,5 +1,4 @@
-// Fence: the bytes right behind the requested size hold a keyed pattern, checked when the block is freed, resized or
-// asked about.
+// Fence: the bytes right behind the requested size hold a keyed pattern, checked when the block is freed or resized.
 //
 //   block                                            block, slack below 16 bytes
 //   +------------------+----------------+-----+      +---------------------------+---------+
@@ -15,8 +14,10 @@
 // of the block before. The first block of a page begins right behind a guard.
 //
 // Stops: linear overflows, byte-precise, at free; linear underflows, byte-precise, at free.
-// Does not stop: a write that jumps over the fence; a byte guessed right (1 in 64 each), or read beforehand; reads.
-// Costs: about ten instructions on the user's last line at malloc, and fifteen at free.
+// Does not stop: a write that jumps over the fence; a byte guessed right (1 in 64 each), copied from the fence of another
+// block of the page (1 in 64, or 32), or read beforehand; reads; an overflow of a block that is never freed.
+// Costs: at least a byte a block; with wipe.h, whose fast path it shares, some 85 instructions of a pair of malloc and
+// free of a small block (docs/performance.md), on the user's last line.
 #ifndef SEC_FENCE_H
 #define SEC_FENCE_H
 

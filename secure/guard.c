@@ -2,11 +2,11 @@
 // pages, behind each large block, and all of a freed large block.
 //
 // Stops: overflows and over-reads that run into one, at once, by a fault; use of freed large blocks.
-// Does not stop: what stays within a page of small blocks, or jumps over a guard.
+// Does not stop: what stays within a page of small blocks, or jumps over a guard. In locked memory the kernel refuses.
 // Costs: one system call (250 ns) when a page is made where no guard lies yet; guards stay when a page is given up, and
 // most pages are made where one was. With lightweight guards (Linux 6.13) no mapping at all; on older kernels mprotect
 // splits mappings, so a budget (a quarter of vm.max_map_count) is kept, and when it is used up guards of pages are left
-// out: running out of mappings is never an error.
+// out, and single blocks have none: running out of mappings is never an error.
 //
 // Which slices hold guards is kept in two bits each, under mim_region_lock, as all the functions here are called with
 // it but sec_guard_blocks: `tail` (the last OS page is a guard), `all` (there may be guards anywhere) and, of those,

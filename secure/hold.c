@@ -1,19 +1,21 @@
-// Held blocks: what becomes of a large block, or a sampled one, when it is freed. It is made inaccessible at once, and its
-// addresses are kept out of use for a while.
+// Held blocks: what becomes of a large block, or a sampled one, when it is freed. It is made inaccessible at once, and
+// its addresses are kept out of use for a while.
 //
 //   freed --> warm: PROT_NONE, contents kept --> taken again, cleared                 (16 blocks of up to 1 MiB)
 //              |
 //              v  too many, or too old
 //             cold: guards throughout, memory back at the OS --> addresses free again (256 blocks, 32 MiB of addresses)
 //
-// Memory that goes back to the OS comes again one page fault at a time, which costs ten times what using a block of this
-// size does; so the last few blocks stay warm, and the oldest of those that fits is the next one handed out, but never one of
-// the last three freed. A block of which most was never touched is better cold, as clearing reads all of it: a page fault
-// for each page, the first time. After that the untouched ones all read the same page of zeroes, and cost little.
+// Memory that goes back to the OS comes again one page fault at a time, which takes three times as long as closing,
+// opening and clearing it (docs/mechanisms/hold.md); so the last few blocks stay warm, and the oldest of those that fits
+// is the next one handed out, but never one of the last three freed. A block of which most was never touched is better
+// cold, as clearing reads all of it: a page fault for each page, the first time. After that the untouched ones all read
+// the same page of zeroes, and cost little.
 //
 // Stops: reads of and writes to freed large blocks, always, until their addresses are handed out again, by a fault;
 // second frees of them, told as such; stale contents in new ones.
-// Does not stop: the use of a stale address after that.
+// Does not stop: the use of a stale address after that. Blocks above a quarter of HELD_BYTES are inaccessible when they
+// are freed, but not held: their addresses may be the next ones handed out.
 // Costs: warm, two system calls and the clearing; up to WARM_SLICES of memory and two mappings a block. Cold, two system
 // calls and a page fault for each OS page. Sampled blocks, and all in profiles with a quarantine, go cold at once.
 //

@@ -94,9 +94,7 @@ void sec_take_apart(page_t* page, uintptr_t index, uint8_t* p, uint16_t state) {
 // The byte before a block; only the owner looks.
 static void look_before(page_t* page, uintptr_t index, const uint8_t* p) {
   if (!(page->kind & KIND_DENSE) || index <= 1) return;
-  if (__atomic_load_n(p - 1, __ATOMIC_RELAXED) == fence_last(page, index - 1)) return;
-  if (state_get(page, index - 1) == STATE_HELD) return;  // left as a violation left it
-  sec_fence_before_broken(page, index);
+  if (__atomic_load_n(p - 1, __ATOMIC_RELAXED) != fence_last(page, index - 1)) sec_fence_before_broken(page, index);
 }
 
 uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family) {

@@ -13,8 +13,10 @@
 // one comparison a draw covers both. Where the kernel cannot wipe (before 4.14), the process id is compared instead.
 // A vfork child shares the memory of its parent and goes on with the same stream, which is right.
 //
-// Thread rule: a thread draws from its own pool without a lock; everything shared is under sec_keys_lock. Does not
-// stop: parent and child share the keys of pages made before the fork.
+// Thread rule: a thread draws from its own pool without a lock; everything shared is under sec_keys_lock.
+// Stops: prediction of keys from what was drawn before, by other threads, or by the parent or a sibling.
+// Does not stop: parent and child share the keys of pages made before the fork.
+// Costs: about 200 instructions a draw of 8 bytes, refills included; two or three draws a page, one a magazine.
 #include "secure.h"
 
 #define POOL_FIRST 32u  // the bytes below are the next key

@@ -111,15 +111,18 @@ void sec_fence_before_broken(page_t* page, uintptr_t index) mim_cold;
 // ---- wipe.c ---------------------------------------------------------------------------------------------------------
 void sec_wipe_broken(page_t* page, uintptr_t index) mim_cold;
 
-// ---- sample.c -------------------------------------------------------------------------------------------------------
+// ---- sample.c; more in sample.h -------------------------------------------------------------------------------------
 void* sec_sample(heap_t* heap, size_t size, size_t align, family_t family, bool zero);
+void sec_sample_thread(tld_t* tld);
+void sec_sample_fork_child(void);
+
+// ---- hold.c ---------------------------------------------------------------------------------------------------------
+// What hook_hold, hook_large_take and hook_age say of these.
 page_t* sec_hold(page_t* page);
 page_t* sec_hold_take(size_t slices, size_t* used);
 bool sec_hold_age(bool all, page_t** given_up);
-extern lock_t sec_hold_lock;
-void sec_sample_thread(tld_t* tld);
-void sec_sample_fork_child(void);
 void sec_hold_fork_child(void);
+extern lock_t sec_hold_lock;
 
 // ---- isolate.c ------------------------------------------------------------------------------------------------------
 // Spans that were used again for another bin, since the region has no others.

@@ -30,7 +30,7 @@ typedef enum sec_guard_kind_e {
 
 typedef enum sec_severity_e {
   SEC_ABORT,
-  SEC_REPORT,  // report, leave the block alone, go on
+  SEC_REPORT,  // report and go on
   SEC_OFF,
 } sec_severity_t;
 
@@ -51,7 +51,7 @@ typedef struct hook_segment_s {
   uint64_t full[8];
 } hook_segment_t;
 
-// Per thread: a pool of random bytes (keys.c) and a fast generator for shuffling, reseeded from it.
+// Per thread: its pool of random bytes (keys.c), when it is to be sampled next, and what it keeps out of use.
 #define SEC_POOL_SIZE 256
 typedef struct sec_quarantine_s sec_quarantine_t;
 typedef struct hook_thread_s {

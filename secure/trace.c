@@ -1,14 +1,16 @@
 // Stack traces by the unwind tables (.eh_frame) that every program and library has, with or without frame pointers;
 // by frame pointers where there is none (code made at run time).
 //
-// For each frame: find the object the program counter lies in (object.c), search its sorted table (.eh_frame_hdr) for the function, run that function's call frame instructions up to the
-// program counter, and restore the caller's registers from the stack.
+// For each frame: find the object the program counter lies in (object.c), search its sorted table (.eh_frame_hdr) for
+// the function, run that function's call frame instructions up to the program counter, and restore the caller's registers
+// from the stack.
 // Sources: DWARF 4, section 6.4; Linux Standard Base, "Exception Frames".
 //
 // Rules: no allocation, no lock, no system call; safe in signal handlers. Every word read from the stack lies between
 // the stack pointer at the start and the end of the stack, as far as it is known, and the stack pointer only grows, so
 // a smashed stack gives a wrong or short trace, not a loop. Tables are trusted as far as the object they lie in. What
 // is rare (registers kept in registers, long expressions) ends the trace. Symbols are looked up afterwards, elsewhere.
+// Costs: about 0.4 us a frame, where something is reported or sampled.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

@@ -2,7 +2,8 @@
 //
 // Stops: reads of stale data (after free, or in a new block that was not initialised); notices a write after free to
 // any byte of the block, at reuse. calloc of such a block needs no clearing.
-// Does not stop: a write after free to a block that is never handed out again; a write of zeroes.
+// Does not stop: a write after free to a block that is never handed out again, also as its page was given up; a write of
+// zeroes.
 // Costs: about a store and a load a 16 bytes, up to the profile's limit (blocks above it are left alone), on lines
 // that the program has just used or is about to use.
 #ifndef SEC_WIPE_H

@@ -2,8 +2,8 @@
 // types named `hook_...` here; this is the only file of src/ that asks which product is being built.
 //
 // Each hook stands below with its contract and its plain body. In the secure build the same names come from
-// secure/hooks_secure.h. A `ref` is how free lists name a block: its address in the plain build, where links are kept
-// in the free blocks themselves; its index in the page in the secure build, where links are kept out of line. 0: none.
+// secure/hooks_secure.h. A `ref` is how a page's free blocks are named: by address in the plain build, where links are
+// kept in the free blocks themselves; by index in the page in the secure build, where there are none. 0: none.
 #ifndef MIM_HOOKS_H
 #define MIM_HOOKS_H
 
@@ -246,7 +246,8 @@ mim_inline bool hook_resize(page_t* page, void* p, size_t old_size, size_t new_s
   return true;
 }
 
-// Calls `visit` for blocks 1..capacity of a page the caller owns: is it handed out? Plain: found by walking the lists.
+// Sets a bit of `free_map` for each of blocks 1..capacity that is not the program's; of a page the caller owns. Plain:
+// found by walking the lists. False: what was found does not agree with `used`.
 bool mim_plain_block_states(page_t* page, uint64_t* free_map);
 mim_inline bool hook_block_states(page_t* page, uint64_t* free_map) {
   return mim_plain_block_states(page, free_map);
@@ -290,8 +291,8 @@ mim_inline page_t* hook_hold(page_t* page) {
   return page;
 }
 
-// A freed large block of so many slices that the layer kept, to be used again: its memory reads as zero, its page belongs
-// to the caller. `*used`: bytes from the start that will be used; more may come back. NULL: there is none.
+// A freed large block of so many slices that the layer kept, to be used again: its memory reads as zero, its page is the
+// caller's. `*used`: bytes from the start that will be used; more may come back. NULL: there is none.
 mim_inline page_t* hook_large_take(size_t slices, size_t* used) {
   (void)slices;
   (void)used;
@@ -348,8 +349,8 @@ mim_inline void hook_segment_init(hook_segment_t* guards, uint8_t* start) {
   (void)start;
 }
 
-// Slices [first, first + slices) of the segment at `base` will hold a page of the bin: remove guards left inside, set the guard
-// behind `used` bytes. Called for each segment's part of a span.
+// Slices [first, first + slices) of the segment at `base` will hold a page of the bin: remove guards left inside, set the
+// guard behind `used` bytes. Called for each segment's part of a span.
 mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used,
                               size_t bin) {
   (void)bin;
@@ -360,8 +361,8 @@ mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t firs
   (void)used;
 }
 
-// Of a span, or its part in this segment, that begins at slice `first` and has `used` bytes in use, `more` are from now on.
-// True: what comes with them was under guards, and reads as zero.
+// Of a span, or its part in this segment, that begins at slice `first` and has `used` bytes in use, `more` are from now
+// on. True: what comes with them was under guards, and reads as zero.
 mim_inline bool hook_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more) {
   (void)guards;
   (void)base;
@@ -415,7 +416,8 @@ mim_inline void hook_fork_child(void) {
 mim_inline void hook_thread_init(tld_t* tld) {
   (void)tld;
 }
-// Freed blocks that the layer keeps out of use go back to their pages; with `ends` it keeps none for this thread any more.
+// Freed blocks that the layer keeps out of use go back to their pages; with `ends` it keeps none for this thread any
+// more.
 mim_inline void hook_let_go(tld_t* tld, bool ends) {
   (void)tld;
   (void)ends;

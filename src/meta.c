@@ -3,9 +3,9 @@
 //   | guard | slots of the region's slices | segments | heap, growing up ........ | guard |
 //
 // All slots can be read from the start (they read as zero: no page), so that looking up any address of the region is
-// safe. Slots and segments are opened for writing as segments are taken into use; the heap serves side arrays of pages, heaps, threads
-// and letters: multiples of a cache line, from one free list for each size, never split or given back to the OS.
-// The rest is inaccessible until opened. All under mim_meta_lock.
+// safe. Slots and segments are opened for writing as segments are taken into use; the heap serves side arrays of pages,
+// heaps, threads and letters: multiples of a cache line, from one free list for each size, never split or given back to
+// the OS. The rest is inaccessible until opened. All under mim_meta_lock.
 #include "meta.h"
 
 #define META_GUARD SLICE_SIZE

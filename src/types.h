@@ -121,7 +121,8 @@ struct page_s {
   uint32_t used;             // blocks handed out (those in the mail included)
   uint32_t slices;           // slices of the page
   uint8_t bin;
-  uint8_t retire_age;        // PAGE_RETIRED: ticks left before it is given back; PAGE_LISTED: subprocess of the list; large: was used again
+  uint8_t retire_age;        // PAGE_RETIRED: ticks left before it is given back; PAGE_LISTED: subprocess of the list;
+                             // KIND_LARGE: it was used again
   uint8_t flags;             // PAGE_...
   heap_t* heap;              // the heap it belongs to; stays when the page has no owner
 };
@@ -145,8 +146,8 @@ typedef struct page_queue_s {
   page_t* last;
 } page_queue_t;
 
-// Bins 1..BIN_NORMAL are size classes, eight to a doubling; the secure build has a second set, naturally aligned, for aligned requests
-// (in the plain build the two are the same blocks, and the second set stays unused). BIN_ODD holds pages whose blocks
+// Bins 1..BIN_NORMAL are size classes, eight to a doubling; the secure build has a second set, naturally aligned, for
+// aligned requests (in the plain build the two are the same blocks, and the second set stays unused). BIN_ODD holds pages whose blocks
 // are aligned at an offset, each of its own size. BIN_ZERO: blocks of zero bytes.
 #define BIN_NORMAL 81
 #define BIN_ALIGNED BIN_NORMAL  // bin b of the aligned set is BIN_ALIGNED + b

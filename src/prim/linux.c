@@ -5,7 +5,8 @@
 // For the same reason few functions open files (max_mappings, random_device, usage, numa_nodes; file_open of
 // linux_report.c): a sandboxed process may be killed for openat(2).
 //
-// State: one cached page size, and what standard error was. Everything else asks the kernel each time; callers keep what they need to keep.
+// State: one cached page size, and what standard error was. Everything else asks the kernel each time; callers keep what
+// they need to keep.
 // Threads: every function may be called by any number of threads at once, before constructors and in signal handlers.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
