@@ -26,6 +26,9 @@ gives() {
 }
 run() { "$tool" --library "$library" "$@"; }
 
+mkdir -p alone/bin
+cp "$tool" alone/bin/
+
 # ---- options ----
 gives 0 '^usage: mimalloc-run' "$tool" --help
 gives 0 "^mimalloc-run ${version//./\\.}\$" "$tool" --version
@@ -42,6 +45,26 @@ gives 0 'map\.[0-9]+$' ls "$work/maps"
 gives 7 '^--stats$' run -- sh -c 'echo "$1"; exit 7' sh --stats
 # shellcheck disable=SC2016
 gives 0 '^one:[^:]+:[^:]+$' env LD_PRELOAD="$library" "$tool" --library "$library" sh -c 'echo one:$LD_PRELOAD'
+
+# ---- a picture: the program is a child then, and all else stays as it was ----
+mkdir pictures
+gives 0 '^from the input$' run --heap-map pictures/in.svg cat <<<'from the input'
+gives 0 '<title>blocks of [0-9]+ bytes: ' cat pictures/in.svg
+gives 134 'mimalloc: violation: ' run --heap-map pictures/bad.svg -- "$victim"
+gives 7 'no picture .*/none\.svg: .* wrote no map' run --heap-map=pictures/none.svg -- \
+  perl -e 'use POSIX; POSIX::_exit(7)'
+# shellcheck disable=SC2016  # perl's variable
+gives 7 '^--stats$' run --heap-map pictures/two.svg -- perl -e 'system "true"; print "$ARGV[0]\n"; exit 7' -- --stats
+gives 0 '^2$' bash -c 'ls pictures/two.svg pictures/two.[0-9]*.svg | wc -l'
+# a signal to the launcher is the program's: it ends by itself, with its own status and its picture
+cat >signalled.pl <<'END'
+$| = 1; $SIG{TERM} = sub { print "asked to end\n"; exit 5 }; kill 'TERM', getppid(); sleep 60 while 1;
+END
+gives 5 '^asked to end$' run --heap-map pictures/term.svg -- perl signalled.pl
+gives 0 '</svg>' cat pictures/term.svg
+gives 2 'there is no directory' run --heap-map /no/such/map.svg true
+gives 125 'mimalloc-heap-map, which draws it, is not beside' "$work/alone/bin/mimalloc-run" --library "$library" \
+  --heap-map pictures/x.svg true
 
 # ---- errors ----
 gives 2 '--profile quick is not known; .*fast default strict fuzz' run --profile quick true
@@ -63,8 +86,6 @@ mkdir "$work/a b"
 cp -L "$library" "$work/a b/library.so"
 gives 125 'space or a colon' "$tool" --library "$work/a b/library.so" true
 gives 125 'is not a library' "$tool" --library /etc/passwd true
-mkdir -p "$work/alone/bin"
-cp "$tool" "$work/alone/bin/"
 gives 125 'is not where it is installed' "$work/alone/bin/mimalloc-run" true
 
 # ---- --check, and what would have no effect ----
