@@ -15,8 +15,8 @@ static _Atomic(uint32_t) start_thread;
 
 // All locks, in the order in which they nest. Registered first, so our prepare handler runs last and our others first:
 // handlers of the program may allocate.
-static lock_t* const locks[] = {&mim_arena_lock, &mim_thread_lock, &mim_abandoned_lock, &mim_letter_lock, &mim_region_lock,
-                                &mim_meta_lock};
+static lock_t* const locks[] = {&mim_arena_lock,  &mim_thread_lock, &mim_abandoned_lock,
+                                &mim_letter_lock, &mim_region_lock, &mim_meta_lock};
 #define LOCK_COUNT (sizeof(locks) / sizeof(locks[0]))
 
 static void fork_prepare(void) {

@@ -330,6 +330,10 @@ static int run_all(bool exhaustion) {
   return failures != 0 || count == 0;
 }
 
+// For programs that have nothing to do at start.
+__attribute__((weak)) void prepare(void) {
+}
+
 int main(int argc, char** argv) {
   const char* mode = argc == 3 ? argv[1] : "--case";
   const char* name = argv[argc - 1];

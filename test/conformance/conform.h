@@ -34,7 +34,13 @@ typedef struct case_s {
   make_t* make;  // for exhaustion; NULL when it does not allocate
 } case_t;
 
-// Of each program: its cases, ended by a NULL name; how its blocks are freed and measured; what to do at start.
+#ifndef __cplusplus
+#define CASE(name) {#name, test_##name, NULL},
+#define CASE_OOM(name, make) {#name, test_##name, make},
+#endif
+
+// Of each program: its cases, ended by a NULL name; how its blocks are freed and measured; what to do at start, if
+// anything.
 extern const case_t cases[];
 extern release_t* const release;
 size_t usable(const void* p);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../cases.h"
 #include "mimalloc-stats.h"
 #include "mimalloc.h"
 
@@ -273,10 +274,7 @@ static void case_no_advice(void) {
   CHECK(!block_has_flag(" nh") && !block_has_flag(" hg"));
 }
 
-static const struct {
-  const char* name;
-  void (*run)(void);
-} cases[] = {
+static const named_case_t cases[] = {
     {"reserve", case_reserve},
     {"no-reserve", case_no_reserve},
     {"runs", case_runs},
@@ -294,14 +292,9 @@ static const struct {
     {"no-thp", case_no_thp},
     {"large-pages", case_large_pages},
     {"no-advice", case_no_advice},
+    {NULL, NULL},
 };
 
 int main(int argc, char** argv) {
-  for (size_t i = 0; argc == 2 && i < sizeof(cases) / sizeof(cases[0]); i++) {
-    if (strcmp(argv[1], cases[i].name) != 0) continue;
-    cases[i].run();
-    return 0;
-  }
-  fprintf(stderr, "usage: %s CASE; '%s' is none\n", argv[0], argc > 1 ? argv[1] : "");
-  return 2;
+  return run_case(cases, argc, argv);
 }

@@ -446,8 +446,6 @@ static void* make_strdup(size_t size) {
   return strdup(text);
 }
 
-#define CASE(name) {#name, test_##name, NULL},
-#define CASE_OOM(name, make) {#name, test_##name, make},
 // One a line, as CMakeLists.txt reads them.
 // clang-format off
 const case_t cases[] = {

@@ -110,7 +110,6 @@ static void test_malloc_stats(void) {
   CHECK(strstr(text, "heap stats:") != NULL && strstr(text, "committed:") != NULL && strstr(text, "process:") != NULL);
 }
 
-#define CASE(name) {#name, test_##name, NULL},
 // One a line, as CMakeLists.txt reads them.
 // clang-format off
 const case_t cases[] = {

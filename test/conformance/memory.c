@@ -144,7 +144,6 @@ TEST(__stpncpy_chk, limited_in("__stpncpy_chk", AT_END | CHECKED, to, false))
 TEST(strncat, limited_in("strncat", 0, to, true))
 TEST(__strncat_chk, limited_in("__strncat_chk", CHECKED, to, true))
 
-#define CASE(name) {#name, test_##name, NULL},
 // One a line, as CMakeLists.txt reads them.
 // clang-format off
 const case_t cases[] = {

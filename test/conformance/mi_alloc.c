@@ -1,31 +1,10 @@
 // The mi_ functions that allocate from the thread's heap, free, and tell sizes, against the comments of the public
 // headers. Linked with the library, so that libc's malloc may be the library's or not.
-#include "conform.h"
+#include "mi.h"
 
 #include <unistd.h>
 
-#include "mimalloc-secure.h"
-#include "mimalloc.h"
-
-release_t* const release = mi_free;
-
-size_t usable(const void* p) {
-  return mi_usable_size(p);
-}
-
-void prepare(void) {
-}
-
 // ---- adaptors: every allocating function as one of a size, or of a size and an alignment ----------------------------
-
-#define MAKE(name, call) \
-  static void* make_##name(size_t size) { \
-    return call; \
-  }
-#define MAKE_ALIGNED(name, call) \
-  static void* aligned_##name(size_t size, size_t alignment) { \
-    return call; \
-  }
 
 MAKE(calloc, mi_calloc(1, size))
 MAKE(calloc_bytes, mi_calloc(size, 1))
@@ -325,8 +304,6 @@ static void test_mi_posix_memalign(void) {
   CHECK(errno == 4321);
 }
 
-#define CASE(name) {#name, test_##name, NULL},
-#define CASE_OOM(name, make) {#name, test_##name, make},
 // One a line, as CMakeLists.txt reads them.
 // clang-format off
 const case_t cases[] = {

@@ -1,37 +1,13 @@
 // Arenas, heaps in them, subprocesses, and the pages of ended threads.
 #define _GNU_SOURCE
-#include "conform.h"
+#include "listen.h"
+#include "mi.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "mimalloc-secure.h"
-#include "mimalloc.h"
-
-release_t* const release = mi_free;
-
-size_t usable(const void* p) {
-  return mi_usable_size(p);
-}
-
-static char said[100000];
-static size_t said_length;
-
-static void listen_to(const char* text, void* arg) {
-  (void)arg;
-  size_t length = strlen(text);
-  if (said_length + length >= sizeof(said)) return;
-  memcpy(said + said_length, text, length + 1);
-  said_length += length;
-}
-
-void prepare(void) {
-}
-
-#define MIB ((size_t)1 << 20)
 
 // ---- arenas ---------------------------------------------------------------------------------------------------------
 
@@ -259,7 +235,7 @@ static void print_arenas(void (*print)(void)) {
   mi_register_output(listen_to, NULL);
   print();
   context("it said: %s", said);
-  CHECK(strstr(said, "arena") != NULL);
+  CHECK(has("arena"));
 }
 
 static void test_mi_arenas_print(void) {
@@ -398,7 +374,6 @@ static void test_mi_thread_set_in_threadpool(void) {
   }
 }
 
-#define CASE(name) {#name, test_##name, NULL},
 // One a line, as CMakeLists.txt reads them.
 // clang-format off
 const case_t cases[] = {

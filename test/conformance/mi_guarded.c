@@ -1,17 +1,6 @@
 // Heaps whose allocations are guarded blocks, sampled: the secure build's; in the plain build the calls have no effect.
 // What guarded blocks catch is for the misuse tests; here they must be blocks like any other.
-#include "conform.h"
-
-#include "mimalloc.h"
-
-release_t* const release = mi_free;
-
-size_t usable(const void* p) {
-  return mi_usable_size(p);
-}
-
-void prepare(void) {
-}
+#include "mi.h"
 
 static mi_heap_t* guarded;
 static void* make_guarded(size_t size) {
@@ -35,7 +24,6 @@ static void test_mi_heap_guarded_set_size_bound(void) {
   mi_heap_guarded_set_size_bound(NULL, 1, 1);
 }
 
-#define CASE(name) {#name, test_##name, NULL},
 // One a line, as CMakeLists.txt reads them.
 // clang-format off
 const case_t cases[] = {

@@ -1,38 +1,17 @@
 // First-class heaps: their life, the functions that allocate from a named heap, and looking at heaps.
-#include "conform.h"
+#include "mi.h"
 
 #include <limits.h>
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mimalloc-secure.h"
-#include "mimalloc.h"
-
-release_t* const release = mi_free;
 static mi_heap_t* heap;
-
-size_t usable(const void* p) {
-  return mi_usable_size(p);
-}
 
 void prepare(void) {
   heap = mi_heap_new();
   CHECK(heap != NULL);
 }
-
-#define MAKE(name, call) \
-  static void* make_##name(size_t size) { \
-    return call; \
-  }
-#define MAKE_ALIGNED(name, call) \
-  static void* aligned_##name(size_t size, size_t alignment) { \
-    return call; \
-  }
-#define RESIZE(name, call) \
-  static void* resize_##name(void* p, size_t size) { \
-    return call; \
-  }
 
 MAKE(malloc, mi_heap_malloc(heap, size))
 MAKE(zalloc, mi_heap_zalloc(heap, size))
@@ -488,25 +467,22 @@ static void test_mi_heap_visit_blocks(void) {
 }
 
 static void test_mi_unsafe_heap_page_is_under_utilized(void) {
-  enum { MANY = 20000 };
-  static void* many[MANY];
-  for (size_t i = 0; i < MANY; i++) many[i] = mi_heap_malloc(heap, 64);
+  enum { PILE = 20000 };
+  for (size_t i = 0; i < PILE; i++) many[i] = mi_heap_malloc(heap, 64);
   size_t full = 0, thin = 0;
-  for (size_t i = 0; i < MANY; i++) full += mi_unsafe_heap_page_is_under_utilized(heap, many[i], 10);
-  for (size_t i = 0; i < MANY; i++) {
+  for (size_t i = 0; i < PILE; i++) full += mi_unsafe_heap_page_is_under_utilized(heap, many[i], 10);
+  for (size_t i = 0; i < PILE; i++) {
     if (i % 50 != 0) mi_free(many[i]);
   }
-  for (size_t i = 0; i < MANY; i += 50) thin += mi_unsafe_heap_page_is_under_utilized(heap, many[i], 50);
+  for (size_t i = 0; i < PILE; i += 50) thin += mi_unsafe_heap_page_is_under_utilized(heap, many[i], 50);
   context("%zu blocks of full pages, %zu of thin ones", full, thin);
-  CHECK(full < MANY / 10 && thin > MANY / 50 / 2);
+  CHECK(full < PILE / 10 && thin > PILE / 50 / 2);
   int local = 0;
   CHECK(!mi_unsafe_heap_page_is_under_utilized(heap, &local, 50));
   CHECK(!mi_unsafe_heap_page_is_under_utilized(heap, NULL, 50));
   mi_heap_destroy(heap);
 }
 
-#define CASE(name) {#name, test_##name, NULL},
-#define CASE_OOM(name, make) {#name, test_##name, make},
 // One a line, as CMakeLists.txt reads them.
 // clang-format off
 const case_t cases[] = {

@@ -1,28 +1,7 @@
 // The mi_new and mi_delete families, called from C. That they throw, and what new-handlers do, is in cxx.cc.
-#include "conform.h"
-
-#include "mimalloc-secure.h"
-#include "mimalloc.h"
-
-release_t* const release = mi_free;
-
-size_t usable(const void* p) {
-  return mi_usable_size(p);
-}
-
-void prepare(void) {
-}
+#include "mi.h"
 
 // ---- adaptors: every allocating function as one of a size, or of a size and an alignment ----------------------------
-
-#define MAKE(name, call) \
-  static void* make_##name(size_t size) { \
-    return call; \
-  }
-#define MAKE_ALIGNED(name, call) \
-  static void* aligned_##name(size_t size, size_t alignment) { \
-    return call; \
-  }
 
 MAKE(new_nothrow, mi_new_nothrow(size))
 MAKE(new_array_nothrow, mi_new_array_nothrow(size))
@@ -137,8 +116,6 @@ static void test_mi_delete_array_size_aligned(void) {
   CHECK_DELETES(mi_new_array_aligned(*size, 128), mi_delete_array_size_aligned(p, *size, 128));
 }
 
-#define CASE(name) {#name, test_##name, NULL},
-#define CASE_OOM(name, make) {#name, test_##name, make},
 // One a line, as CMakeLists.txt reads them.
 // clang-format off
 const case_t cases[] = {

@@ -2,21 +2,10 @@
 // environment are tested in CMakeLists.txt.
 #define _GNU_SOURCE
 #include "listen.h"
+#include "mi.h"
 
 #include <limits.h>
 #include <unistd.h>
-
-#include "mimalloc-secure.h"
-#include "mimalloc.h"
-
-release_t* const release = mi_free;
-
-size_t usable(const void* p) {
-  return mi_usable_size(p);
-}
-
-void prepare(void) {
-}
 
 // ---- options --------------------------------------------------------------------------------------------------------
 
@@ -234,7 +223,6 @@ static void test_mi_register_error(void) {
   CHECK(said_pieces == 100);
 }
 
-#define CASE(name) {#name, test_##name, NULL},
 // One a line, as CMakeLists.txt reads them.
 // clang-format off
 const case_t cases[] = {

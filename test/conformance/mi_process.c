@@ -1,29 +1,10 @@
 // The library in the process: deferred work, collection, threads, facts, and the questions of mimalloc-secure.h.
 #define _GNU_SOURCE
 #include "listen.h"
+#include "mi.h"
 
 #include <pthread.h>
 #include <unistd.h>
-
-#include "mimalloc-secure.h"
-#include "mimalloc.h"
-
-release_t* const release = mi_free;
-
-size_t usable(const void* p) {
-  return mi_usable_size(p);
-}
-
-void prepare(void) {
-}
-
-enum { MANY = 100000 };
-static void* many[MANY];
-
-static void use_and_free(size_t size) {
-  for (size_t i = 0; i < MANY; i++) many[i] = memset(mi_malloc(size), 1, size);
-  for (size_t i = 0; i < MANY; i++) mi_free(many[i]);
-}
 
 // ---- deferred free and collection -----------------------------------------------------------------------------------
 
@@ -252,7 +233,6 @@ static void test_mi_fault_name(void) {
   }
 }
 
-#define CASE(name) {#name, test_##name, NULL},
 // One a line, as CMakeLists.txt reads them.
 // clang-format off
 const case_t cases[] = {

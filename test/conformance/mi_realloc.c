@@ -1,35 +1,11 @@
 // The mi_ functions that reallocate, that tell block sizes as they go, and that copy strings, against the comments of the
 // public headers.
-#include "conform.h"
+#include "mi.h"
 
 #include <limits.h>
 #include <wchar.h>
 
-#include "mimalloc.h"
-
-release_t* const release = mi_free;
-
-size_t usable(const void* p) {
-  return mi_usable_size(p);
-}
-
-void prepare(void) {
-}
-
 // ---- adaptors: every allocating function as one of a size, or of a size and an alignment ----------------------------
-
-#define MAKE(name, call) \
-  static void* make_##name(size_t size) { \
-    return call; \
-  }
-#define MAKE_ALIGNED(name, call) \
-  static void* aligned_##name(size_t size, size_t alignment) { \
-    return call; \
-  }
-#define RESIZE(name, call) \
-  static void* resize_##name(void* p, size_t size) { \
-    return call; \
-  }
 
 MAKE(calloc, mi_calloc(1, size))
 MAKE(realloc, mi_realloc(NULL, size))
@@ -361,8 +337,6 @@ static void test_mi_wdupenv_s(void) {
   CHECK(mi_wdupenv_s(NULL, NULL, L"PATH") == EINVAL);
 }
 
-#define CASE(name) {#name, test_##name, NULL},
-#define CASE_OOM(name, make) {#name, test_##name, make},
 // One a line, as CMakeLists.txt reads them.
 // clang-format off
 const case_t cases[] = {

@@ -1,28 +1,11 @@
 // Statistics: text, structure and JSON, and that their numbers add up.
 #define _GNU_SOURCE
 #include "listen.h"
+#include "mi.h"
 
 #include <pthread.h>
 
-#include "mimalloc-secure.h"
 #include "mimalloc-stats.h"
-
-release_t* const release = mi_free;
-
-size_t usable(const void* p) {
-  return mi_usable_size(p);
-}
-
-void prepare(void) {
-}
-
-enum { MANY = 100000 };
-static void* many[MANY];
-
-static void use_and_free(size_t size) {
-  for (size_t i = 0; i < MANY; i++) many[i] = memset(mi_malloc(size), 1, size);
-  for (size_t i = 0; i < MANY; i++) mi_free(many[i]);
-}
 
 // ---- statistics -----------------------------------------------------------------------------------------------------
 
@@ -257,7 +240,6 @@ static void test_mi_stats_get_bin_size(void) {
   CHECK(mi_stats_get_bin_size(stats.bin_count) == 0 && mi_stats_get_bin_size(SIZE_MAX) == 0);
 }
 
-#define CASE(name) {#name, test_##name, NULL},
 // One a line, as CMakeLists.txt reads them.
 // clang-format off
 const case_t cases[] = {

@@ -166,7 +166,6 @@ static void test___sysv_signal(void) {
   check_signal(__sysv_signal, true);
 }
 
-#define CASE(name) {#name, test_##name, NULL},
 // One a line, as CMakeLists.txt reads them.
 // clang-format off
 const case_t cases[] = {

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../cases.h"
+
 static volatile unsigned char sink;
 
 static char* made(size_t size) {
@@ -183,10 +185,7 @@ static void none(void) {
   mi_collect(true);
 }
 
-static const struct {
-  const char* name;
-  void (*run)(void);
-} cases[] = {
+static const named_case_t cases[] = {
     {"none", none},
     {"overflow", overflow},
     {"overread", overread},
@@ -205,14 +204,9 @@ static const struct {
     {"freed-by-thread", freed_by_thread},
     {"uninitialised", uninitialised},
     {"leak", leak},
+    {NULL, NULL},
 };
 
 int main(int argc, char** argv) {
-  for (size_t i = 0; argc == 2 && i < sizeof(cases) / sizeof(cases[0]); i++) {
-    if (strcmp(argv[1], cases[i].name) != 0) continue;
-    cases[i].run();
-    return 0;
-  }
-  fprintf(stderr, "usage: %s CASE; '%s' is none\n", argv[0], argc > 1 ? argv[1] : "");
-  return 2;
+  return run_case(cases, argc, argv);
 }
