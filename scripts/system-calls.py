@@ -65,7 +65,6 @@ CALLS = {
     "getrusage": (False, (ASKED, OPTION), "`mi_process_info`, statistics"),
     "mremap": (False, (ASKED,), "`mi_reserve_huge_os_pages_at` puts pages of 1 GiB in place"),
     "mbind": (False, (ASKED,), "and asks for memory of the node named"),
-    "getcpu": (False, (ASKED,), "the node that a thread runs on; no function of the interface asks for it yet"),
 }
 
 # What strace calls them where that differs: an old libc's fstat, and a call that an old strace has no name for.

@@ -41,7 +41,6 @@ bool mim_thread_init_process(void);
 extern lock_t mim_thread_lock;
 void mim_thread_done(void);
 void mim_thread_fork_child(void);
-size_t mim_thread_count(void);
 // Threads that have allocated: now, at most, ever.
 void mim_thread_totals(stat_t* totals);
 // Calls `visit` for each thread's state under the lock of the list.

@@ -35,9 +35,6 @@ bool mim_os_close(void* addr, size_t size);
 // guards inside it survive. False when the kernel refuses (locked memory): contents are then unchanged.
 bool mim_os_purge(void* addr, size_t size);
 
-// Populates an open range in one call, instead of a fault for each OS page. Best effort.
-void mim_os_populate(void* addr, size_t size);
-
 // Advises for or against transparent huge pages. Best effort.
 void mim_os_huge(void* addr, size_t size, bool wanted);
 
@@ -66,10 +63,6 @@ size_t mim_os_max_mappings(void);
 
 // Soft limit of the address space in bytes (RLIMIT_AS); SIZE_MAX when unlimited.
 size_t mim_os_address_limit(void);
-
-// True when the kernel populates pages at once because memory is locked (mlockall). Three to five system calls, and no
-// file, so that it may be asked in a sandbox. Kernels before 5.4 tell only of MCL_FUTURE.
-bool mim_os_memory_locked(void);
 
 // True when the process runs with raised privileges (AT_SECURE): no environment and no file may be trusted.
 bool mim_os_secure_mode(void);
@@ -103,10 +96,9 @@ void mim_os_keep_stderr(void);
 void mim_os_restore_stderr(void);
 
 // Files, for reports alone. Opens one to be read, or, with `append`, written at its end and made if there is none (owner
-// only; no link is followed, no terminal or pipe waited for). -1 when it cannot be opened; errno then says why. Reading
-// gives the number of bytes, 0 at the end and for errors. Async-signal-safe.
+// only; no link is followed, no terminal or pipe waited for). -1 when it cannot be opened; errno then says why.
+// Async-signal-safe.
 int mim_os_file_open(const char* path, bool append);
-size_t mim_os_file_read(int fd, void* buf, size_t size);
 void mim_os_file_close(int fd);
 
 // Blocks every signal in the calling thread, and gives back what was blocked before. A SIGPIPE that arose in between is
@@ -137,8 +129,7 @@ typedef struct os_usage_s {
 } os_usage_t;
 void mim_os_usage(os_usage_t* usage);
 
-// Number of NUMA nodes (>= 1), and the one this thread runs on.
+// Number of NUMA nodes (>= 1).
 size_t mim_os_numa_nodes(void);
-size_t mim_os_numa_node(void);
 
 #endif

@@ -172,13 +172,6 @@ void mi_thread_done(void) {
 
 // ---- all threads ----------------------------------------------------------------------------------------------------
 
-size_t mim_thread_count(void) {
-  lock_acquire(&mim_thread_lock);
-  size_t count = (size_t)threads.count.current;
-  lock_release(&mim_thread_lock);
-  return count;
-}
-
 void mim_thread_totals(stat_t* totals) {
   lock_acquire(&mim_thread_lock);
   *totals = threads.count;

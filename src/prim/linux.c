@@ -32,12 +32,6 @@ _Static_assert(sizeof(void*) == 8 && sizeof(long) == 8, "addresses are passed to
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
-#ifndef MADV_COLD
-#define MADV_COLD 20
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #define MADV_GUARD_REMOVE 103
@@ -212,12 +206,6 @@ bool mim_os_purge(void* addr, size_t size) {
   return true;
 }
 
-void mim_os_populate(void* addr, size_t size) {
-  int saved = errno;
-  sys_advise(addr, size, MADV_POPULATE_WRITE);
-  errno = saved;
-}
-
 void mim_os_huge(void* addr, size_t size, bool wanted) {
   int saved = errno;
   sys_advise(addr, size, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
@@ -329,24 +317,6 @@ size_t mim_os_address_limit(void) {
   if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) bytes = (size_t)limit.rlim_cur;
   errno = saved;
   return bytes;
-}
-
-bool mim_os_memory_locked(void) {
-  static char sample;  // lies in the data of the program or library, which mlockall(MCL_CURRENT) locks
-  int saved = errno;
-  size_t size = mim_os_page_size();
-  void* page = (void*)align_down((uintptr_t)&sample, size);
-  // Aging a page is harmless, and refused for locked ones; length 0 asks whether the kernel knows the advice (5.4).
-  bool locked = sys_advise(page, 0, MADV_COLD) && !sys_advise(page, size, MADV_COLD) && errno == EINVAL;
-  if (!locked) {  // mlockall(MCL_FUTURE) locks what is mapped from now on
-    void* fresh = sys_map(NULL, size, PROT_NONE);
-    if (fresh != NULL) {
-      locked = !sys_advise(fresh, size, MADV_DONTNEED) && errno == EINVAL;
-      syscall(SYS_munmap, fresh, size);
-    }
-  }
-  errno = saved;
-  return locked;
 }
 
 // ---- the process ----------------------------------------------------------------------------------------------------
@@ -557,12 +527,4 @@ size_t mim_os_numa_nodes(void) {
     }
   }
   return highest + 1;
-}
-
-size_t mim_os_numa_node(void) {
-  int saved = errno;
-  unsigned cpu = 0, node = 0;
-  if (syscall(SYS_getcpu, &cpu, &node, NULL) != 0) node = 0;
-  errno = saved;
-  return node;
 }

@@ -22,16 +22,6 @@ int mim_os_file_open(const char* path, bool append) {
   return (int)syscall(SYS_openat, (long)AT_FDCWD, path, flags, 0600L);
 }
 
-size_t mim_os_file_read(int fd, void* buf, size_t size) {
-  int saved = errno;
-  long got;
-  do {
-    got = syscall(SYS_read, (long)fd, buf, size);
-  } while (got < 0 && errno == EINTR);
-  errno = saved;
-  return got > 0 ? (size_t)got : 0;
-}
-
 void mim_os_file_close(int fd) {
   int saved = errno;
   syscall(SYS_close, (long)fd);

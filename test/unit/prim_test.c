@@ -248,18 +248,6 @@ static void open_close_purge(void** state) {
   assert_false(mim_os_purge(p, os_page));
 }
 
-static void populate_makes_pages_resident(void** state) {
-  (void)state;
-  unsigned char resident[8];
-  char* p = open_pages(8);
-  bool known = madvise(p, 0, 23) == 0;  // MADV_POPULATE_WRITE, Linux 5.14
-  keeps_errno(mim_os_populate(p, 4 * os_page));
-  assert_int_equal(mincore(p, 8 * os_page, resident), 0);
-  for (int i = 0; i < 8; i++) assert_int_equal(resident[i] & 1, known && i < 4);
-  mim_os_release(p, 8 * os_page);
-  keeps_errno(mim_os_populate(p, os_page));  // best effort: says nothing
-}
-
 static void huge_page_advice_is_taken(void** state) {
   (void)state;
   size_t size = 4 * MIB;
@@ -398,38 +386,6 @@ static void max_mappings_is_the_sysctl(void** state) {
   }
   keeps_errno(got = mim_os_max_mappings());
   assert_int_equal(got, expected);
-}
-
-// Sanitizers ignore mlockall, for their shadow memory cannot be locked.
-#if defined(MIM_SANITIZE_ADDRESS) || defined(MIM_SANITIZE_THREAD)
-static int locked_child(void) {
-  return SKIPPED;
-}
-#else
-static int locked_child(void) {
-  errno = ERRNO_MARK;
-  child_check(!mim_os_memory_locked());
-  child_check(errno == ERRNO_MARK);
-  if (mlockall(MCL_FUTURE) != 0) return SKIPPED;
-  errno = ERRNO_MARK;
-  child_check(mim_os_memory_locked());
-  child_check(errno == ERRNO_MARK);
-  child_check(munlockall() == 0);
-  child_check(!mim_os_memory_locked());
-  static char secret[64];
-  char* page = malloc(3 * os_page);
-  child_check(page != NULL && secret[0] == 0);
-  child_check(mlock(page, 2 * os_page) == 0);
-  child_check(!mim_os_memory_locked());  // a locked buffer is not a locked process
-  if (mlockall(MCL_CURRENT) != 0) return SKIPPED;
-  child_check(mim_os_memory_locked() || madvise(page, 0, 20) != 0);  // MADV_COLD, Linux 5.4
-  return 0;
-}
-#endif
-
-static void locked_memory_is_noticed(void** state) {
-  (void)state;
-  passes_in_child(locked_child);
 }
 
 // ---- the process ----------------------------------------------------------------------------------------------------
@@ -688,14 +644,10 @@ static void files_are_opened_with_care(void** state) {
 
   fd = mim_os_file_open(path, false);
   assert_true(fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
-  size_t got;
-  keeps_errno(got = mim_os_file_read(fd, buf, sizeof buf));
-  assert_int_equal(got, 10);
+  assert_int_equal(read(fd, buf, sizeof buf), 10);
   assert_memory_equal(buf, "line\nline\n", 10);
-  assert_int_equal(mim_os_file_read(fd, buf, sizeof buf), 0);
   mim_os_file_close(fd);
-  keeps_errno(got = mim_os_file_read(fd, buf, sizeof buf));
-  assert_int_equal(got, 0);
+  assert_int_equal(read(fd, buf, sizeof buf), -1);
 
   assert_int_equal(symlink(path, link_path), 0);
   assert_int_equal(mim_os_file_open(link_path, true), -1);
@@ -878,13 +830,11 @@ static void usage_follows_memory_and_time(void** state) {
   assert_true(after.current_rss + size / 2 <= after.peak_rss);
 }
 
-static void numa_node_is_one_of_them(void** state) {
+static void there_is_a_numa_node(void** state) {
   (void)state;
-  size_t nodes, node;
+  size_t nodes;
   keeps_errno(nodes = mim_os_numa_nodes());
-  keeps_errno(node = mim_os_numa_node());
   assert_in_range(nodes, 1, 65536);
-  assert_true(node < nodes);
 }
 
 int main(void) {
@@ -896,7 +846,6 @@ int main(void) {
       cmocka_unit_test(reserve_refuses_the_impossible),
       cmocka_unit_test(reserve_obeys_the_address_limit),
       cmocka_unit_test(open_close_purge),
-      cmocka_unit_test(populate_makes_pages_resident),
       cmocka_unit_test(huge_page_advice_is_taken),
       cmocka_unit_test(guards_fault_without_splitting),
       cmocka_unit_test(guard_probe_does_not_believe_closed_memory),
@@ -904,7 +853,6 @@ int main(void) {
       cmocka_unit_test(forked_children_find_it_wiped),
       cmocka_unit_test(names_show_in_maps),
       cmocka_unit_test(max_mappings_is_the_sysctl),
-      cmocka_unit_test(locked_memory_is_noticed),
       cmocka_unit_test(not_in_secure_mode),
       cmocka_unit_test(getenv_reads_environ),
       cmocka_unit_test(random_fills_the_buffer),
@@ -924,7 +872,7 @@ int main(void) {
       cmocka_unit_test(abort_is_not_stopped_by_handlers),
       cmocka_unit_test(abort_ends_process_1_too),
       cmocka_unit_test(usage_follows_memory_and_time),
-      cmocka_unit_test(numa_node_is_one_of_them),
+      cmocka_unit_test(there_is_a_numa_node),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
