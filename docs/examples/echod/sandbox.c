@@ -56,6 +56,8 @@ bool sandbox_close(void) {
       ALLOW(getpid),
       ALLOW(rt_sigprocmask),
       ALLOW(rt_sigpending),
+      ALLOW(rt_sigtimedwait),
+      ALLOW(ppoll),
       ALLOW(rt_sigaction),
       ALLOW(sigaltstack),  // reports of faults: profile strict, or MIMALLOC_FAULT_REPORT=1
       ALLOW(tgkill),
