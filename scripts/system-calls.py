@@ -32,7 +32,7 @@ CALLS = {
                                        "must not change read-only"),
     "madvise": (False, (START, WORK), "gives memory back (`MADV_DONTNEED`), puts guards in (`MADV_GUARD_INSTALL`), keeps "
                                       "keys out of child processes (`MADV_WIPEONFORK`), asks for huge pages or none"),
-    "prctl": (False, (START, WORK), "names memory, for `/proc/PID/maps` (`PR_SET_VMA_ANON_NAME`)"),
+    "prctl": (False, (START,), "names memory, for `/proc/PID/maps` (`PR_SET_VMA_ANON_NAME`)"),
     "gettid": (False, (START, THREAD, REPORT), "the number of a thread, for start, locks and reports"),
     "futex": (False, (WORK,), "waits for another thread that holds a lock, and wakes who waits"),
     "sched_yield": (False, (WORK,), "lets a thread go on that is just ending, or that holds a lock for a few instructions"),

@@ -308,7 +308,6 @@ void sec_fault_thread(hook_thread_t* thread) {
     if (start != NULL && mim_os_open(start + guard, size)) {
       stack_t ours = {.ss_sp = start + guard, .ss_size = size, .ss_flags = 0};
       if (sigaltstack(&ours, NULL) == 0) {
-        mim_os_name(start + guard, size, "mimalloc signal stack");
         thread->signal_stack = start;
         start = NULL;
       }

@@ -39,6 +39,7 @@ bool mim_meta_reserve(size_t region_size) {
     mim_os_release(start, size);
     return false;
   }
+  mim_os_name(start, size, "mimalloc: metadata");
   mim_process.meta = start;
   mim_process.meta_size = size;
   mim_process.slots = (page_t*)(start + META_GUARD);
@@ -50,7 +51,6 @@ bool mim_meta_reserve(size_t region_size) {
 
 static bool commit(uint8_t* start, size_t size) {
   if (!mim_os_open(start, size)) return false;
-  mim_os_name(start, size, "mimalloc: metadata");
   atomic_fetch_add_explicit(&meta.committed, size, memory_order_relaxed);
   return true;
 }

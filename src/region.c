@@ -125,6 +125,7 @@ bool mim_region_reserve(void) {
       region.segments_base = mim_meta_segments();
       region.limit = size / SEGMENT_SIZE;
       region.info.reserved = size;
+      mim_os_name(start, size, "mimalloc");  // all at once: a sandbox closed later may not let prctl pass
       if (mim_option(mi_option_allow_large_os_pages) != 0) mim_os_huge(start, size, true);
       if (mim_option(mi_option_allow_thp) == 0) mim_os_huge(start, size, false);
       return true;
@@ -159,7 +160,6 @@ static bool segment_open(size_t index, size_t needed) {
     target = needed;
     if (!mim_os_open(from, (target - segment->open) * SLICE_SIZE)) return false;
   }
-  if (segment->open == 0) mim_os_name(from, target * SLICE_SIZE, "mimalloc");
   region.info.opened += (target - segment->open) * SLICE_SIZE;
   region.info.open_calls++;
   segment->open = (uint32_t)target;

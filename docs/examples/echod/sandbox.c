@@ -44,7 +44,6 @@ bool sandbox_close(void) {
       ALLOW(munmap),
       ALLOW(mprotect),
       ALLOW(madvise),
-      ALLOW(prctl),
       ALLOW(futex),
       ALLOW(sched_yield),
       ALLOW(getrandom),
