@@ -185,17 +185,13 @@ void sec_guard_info(sec_guard_info_t* info) {
   info->mappings_budget = guard.budget;
 }
 
-static const char* severity_name(int severity) {
-  return severity == SEC_ABORT ? "abort" : severity == SEC_REPORT ? "report" : "off";
-}
-
 void sec_print(void (*line)(const char* text, void* arg), void* arg) {
   const hook_process_t* policy = &mim_process.hook;
   sec_guard_info_t info;
   sec_guard_info(&info);
   char text[200];
   mim_format(text, sizeof(text), "secure: profile %s, on violation: %s, memory sealed: %d\n", mi_profile_name(),
-             severity_name(policy->on_violation), sec_seal_state());
+             sec_severity_name((sec_severity_t)policy->on_violation), sec_seal_state());
   line(text, arg);
   mim_format(text, sizeof(text), "guards: %s, %zu installed, %zu removed, %zu refused, mappings %zu of %zu\n",
              policy->guard_kind == SEC_GUARD_LIGHT ? "lightweight" : "mprotect", info.installed, info.removed,

@@ -141,7 +141,7 @@ static sec_severity_t from_public(long severity, sec_severity_t inherited) {
   }
 }
 
-static const char* severity_name(sec_severity_t severity) {
+const char* sec_severity_name(sec_severity_t severity) {
   return severity == SEC_ABORT ? "abort" : severity == SEC_REPORT ? "report" : "off";
 }
 
@@ -161,7 +161,7 @@ static sec_severity_t choose_severity(mi_option_t option, const char* name, uint
     }
   }
   policy->mechanisms = chosen == SEC_OFF ? policy->mechanisms & ~bit : policy->mechanisms | bit;
-  mim_verbose("secure: %s %s (%s)", name, severity_name(chosen), origin);
+  mim_verbose("secure: %s %s (%s)", name, sec_severity_name(chosen), origin);
   return chosen;
 }
 
@@ -228,7 +228,7 @@ static void choose_severities(void) {
   hook_process_t* policy = &mim_process.hook;
   bool given = is_given(mi_option_on_violation);
   policy->on_violation = (int)(given ? from_public(mim_option(mi_option_on_violation), SEC_ABORT) : SEC_ABORT);
-  mim_verbose("secure: on_violation %s (%s)", severity_name((sec_severity_t)policy->on_violation),
+  mim_verbose("secure: on_violation %s (%s)", sec_severity_name((sec_severity_t)policy->on_violation),
               given ? origin_name(mi_option_on_violation) : "build");
   policy->fence_severity = (int)choose_severity(mi_option_fence, "fence", SEC_FENCE, false);
   policy->family_severity = (int)choose_severity(mi_option_family_check, "family_check", SEC_FAMILY, true);

@@ -16,6 +16,7 @@ mim_inline void sec_raise(_Atomic(size_t)* number, size_t least) {
 
 // ---- policy.c: profiles and options -> mim_process.hook -------------------------------------------------------------
 void sec_policy_init(void);
+const char* sec_severity_name(sec_severity_t severity);
 
 // ---- entropy.c: the root seed; the only file that knows libsodium ---------------------------------------------------
 // Fills `key` with 32 bytes. Fails closed: without any source the process ends with a report. Returns false when the
