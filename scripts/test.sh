@@ -58,7 +58,7 @@ make_temp temp
 need_packages gcc g++ libc6-dev make cmake pkg-config binutils libsodium-dev libcmocka-dev systemtap-sdt-dev
 need_packages python3 sqlite3 perl redis-tools mawk xz-utils diffutils dpkg-dev file
 need_packages lua5.4 ruby jq zstd ghostscript graphviz openssl z3
-need_commands gnuplot=gnuplot-nox
+need_commands gnuplot=gnuplot-nox mandoc=mandoc strace=strace
 need_commands clang=clang git=git node=nodejs doxygen=doxygen valgrind=valgrind abidiff=abigail-tools
 
 stages=() failed=no
