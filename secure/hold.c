@@ -60,6 +60,18 @@ static size_t bytes_of(const page_t* page) {
 
 // ---- cold -----------------------------------------------------------------------------------------------------------
 
+// Lock held.
+static page_t* oldest_out(void) {
+  page_t* page = held.oldest;
+  if (page == NULL) return NULL;
+  held.oldest = page->next;
+  if (held.oldest == NULL) held.newest = NULL;
+  held.count--;
+  held.slices -= page->slices;
+  page->next = NULL;
+  return page;
+}
+
 // Returns one to be given up instead, if there are too many.
 static page_t* push_cold(page_t* page) {
   size_t room = min_size(HELD_BYTES, mim_process.region_size / 256) / SLICE_SIZE;  // in slices
@@ -73,16 +85,16 @@ static page_t* push_cold(page_t* page) {
     held.oldest = page;
   }
   held.newest = page;
-  if (++held.count > HELD_MAX || held.slices > room) {
-    evicted = held.oldest;
-    held.oldest = evicted->next;
-    if (held.oldest == NULL) held.newest = NULL;
-    held.count--;
-    held.slices -= evicted->slices;
-    evicted->next = NULL;
-  }
+  if (++held.count > HELD_MAX || held.slices > room) evicted = oldest_out();
   lock_release(&sec_hold_lock);
   return evicted;
+}
+
+static page_t* pop_cold(void) {
+  lock_acquire(&sec_hold_lock);
+  page_t* page = oldest_out();
+  lock_release(&sec_hold_lock);
+  return page;
 }
 
 // ---- warm -----------------------------------------------------------------------------------------------------------
@@ -238,13 +250,16 @@ static page_t* take_aged(bool all) {
   return page;
 }
 
+// `all` is for when memory ran out, and for mi_collect: cold ones, of which only the addresses are left, go too.
 bool sec_hold_age(bool all, page_t** given_up) {
-  if (mim_likely(atomic_load_explicit(&held.warm_count, memory_order_relaxed) +
-                     atomic_load_explicit(&held.closed_count, memory_order_relaxed) == 0)) {
+  if (mim_likely(!all && atomic_load_explicit(&held.warm_count, memory_order_relaxed) +
+                                 atomic_load_explicit(&held.closed_count, memory_order_relaxed) == 0)) {
     return false;
   }
   page_t* page = take_aged(all);
-  return page != NULL && cool(page, given_up);
+  if (page != NULL && cool(page, given_up)) return true;
+  *given_up = all ? pop_cold() : NULL;
+  return *given_up != NULL;
 }
 
 void sec_hold_fork_child(void) {
