@@ -16,7 +16,7 @@
 // Stops: linear overflows, byte-precise, at free; linear underflows, byte-precise, at free.
 // Does not stop: a write that jumps over the fence; a byte guessed right (1 in 64 each), copied from the fence of another
 // block of the page (1 in 64, or 32), or read beforehand; reads; an overflow of a block that is never freed.
-// Costs: at least a byte a block; with wipe.h, whose fast path it shares, some 85 instructions of a pair of malloc and
+// Costs: at least a byte a block; with wipe.h, whose fast path it shares, some 80 instructions of a pair of malloc and
 // free of a small block (docs/performance.md), on the user's last line.
 #ifndef SEC_FENCE_H
 #define SEC_FENCE_H

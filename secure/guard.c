@@ -36,6 +36,12 @@ void sec_guard_init(void) {
   if (!fits || !light) policy->mechanisms &= ~(uint32_t)SEC_BLOCK_GUARD;
 }
 
+// Of so many that were installed. A guard that is removed in two steps counts twice.
+static size_t still_there(size_t installed) {
+  size_t removed = atomic_load_explicit(&guard.removed, memory_order_relaxed);
+  return installed > removed ? installed - removed : 0;
+}
+
 static bool install(uint8_t* start, size_t size, bool important) {
   bool ok;
   if (mim_process.hook.guard_kind == SEC_GUARD_LIGHT) {
@@ -49,7 +55,7 @@ static bool install(uint8_t* start, size_t size, bool important) {
     }
   }
   size_t before = atomic_fetch_add_explicit(ok ? &guard.installed : &guard.refused, 1, memory_order_relaxed);
-  if (ok) sec_raise(&guard.peak, before + 1 - atomic_load_explicit(&guard.removed, memory_order_relaxed));
+  if (ok) sec_raise(&guard.peak, still_there(before + 1));
   return ok;
 }
 
@@ -206,7 +212,7 @@ void sec_stats(mi_stats_t* stats) {
   sec_guard_info_t info;
   sec_guard_info(&info);
   stats->guards.total = (int64_t)info.installed;
-  stats->guards.current = (int64_t)(info.installed - info.removed);
+  stats->guards.current = (int64_t)still_there(info.installed);
   stats->guards.peak = (int64_t)atomic_load_explicit(&guard.peak, memory_order_relaxed);
   stats->violations.total = (int64_t)sec_violation_count();
   sec_sample_stats(stats);
