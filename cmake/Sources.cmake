@@ -50,6 +50,7 @@ set(MIM_SECURE_SOURCES
   secure/keys.c
   secure/memory.c
   secure/policy.c
+  secure/process.c
   secure/quarantine.c
   secure/report.c
   secure/sample.c

@@ -32,7 +32,7 @@ static void fill_states(page_t* page, size_t first, size_t count, unsigned state
 
 // ---- making a page --------------------------------------------------------------------------------------------------
 
-bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
+void sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
   const hook_process_t* policy = &mim_process.hook;
   page->hook.entries = side + MAGAZINE_ROOM;
   page->hook_key = (uint16_t)sec_random64(&tld->hook);
@@ -53,7 +53,6 @@ bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
   }
   if (!(page->kind & KIND_FENCE) && !wipe && !quarantine) page->kind |= KIND_BARE;
   fill_states(page, 0, state_count(page), STATE_NEVER | (unsigned)fresh);
-  return true;
 }
 
 void sec_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count) {

@@ -11,9 +11,7 @@
 // Which slices hold guards is kept in two bits each, under mim_region_lock, as all the functions here are called with
 // it but sec_guard_blocks: `tail` (the last OS page is a guard), `all` (there may be guards anywhere) and, of those,
 // `full` (it is nothing but guards).
-#include "mimalloc-stats.h"
-#include "quarantine.h"
-#include "sample.h"
+#include "secure.h"
 
 static struct {
   _Atomic(size_t) installed, removed, refused, mappings;
@@ -185,35 +183,10 @@ void sec_guard_blocks(page_t* page, uint32_t first, uint32_t count) {
 
 void sec_guard_info(sec_guard_info_t* info) {
   info->installed = atomic_load_explicit(&guard.installed, memory_order_relaxed);
+  info->present = still_there(info->installed);
+  info->peak = atomic_load_explicit(&guard.peak, memory_order_relaxed);
   info->removed = atomic_load_explicit(&guard.removed, memory_order_relaxed);
   info->refused = atomic_load_explicit(&guard.refused, memory_order_relaxed);
   info->mappings_used = atomic_load_explicit(&guard.mappings, memory_order_relaxed);
   info->mappings_budget = guard.budget;
-}
-
-void sec_print(void (*line)(const char* text, void* arg), void* arg) {
-  const hook_process_t* policy = &mim_process.hook;
-  sec_guard_info_t info;
-  sec_guard_info(&info);
-  char text[200];
-  mim_format(text, sizeof(text), "secure: profile %s, on violation: %s, memory sealed: %d\n", mi_profile_name(),
-             sec_severity_name((sec_severity_t)policy->on_violation), sec_seal_state());
-  line(text, arg);
-  mim_format(text, sizeof(text), "guards: %s, %zu installed, %zu removed, %zu refused, mappings %zu of %zu\n",
-             policy->guard_kind == SEC_GUARD_LIGHT ? "lightweight" : "mprotect", info.installed, info.removed,
-             info.refused, info.mappings_used, info.mappings_budget);
-  line(text, arg);
-  if (!(policy->mechanisms & SEC_ISOLATE)) return;
-  mim_format(text, sizeof(text), "isolation: %zu spans used again for another size\n", sec_isolate_given_up());
-  line(text, arg);
-}
-
-void sec_stats(mi_stats_t* stats) {
-  sec_guard_info_t info;
-  sec_guard_info(&info);
-  stats->guards.total = (int64_t)info.installed;
-  stats->guards.current = (int64_t)still_there(info.installed);
-  stats->guards.peak = (int64_t)atomic_load_explicit(&guard.peak, memory_order_relaxed);
-  stats->violations.total = (int64_t)sec_violation_count();
-  sec_sample_stats(stats);
 }

@@ -182,9 +182,9 @@ mim_inline bool hook_check_claim(page_t* page, void* p, size_t size, size_t alig
 
 // ---- pages ----------------------------------------------------------------------------------------------------------
 
-bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh);
-mim_inline bool hook_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
-  return sec_page_init(page, tld, side, fresh);
+void sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh);
+mim_inline void hook_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
+  sec_page_init(page, tld, side, fresh);
 }
 
 void sec_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count);

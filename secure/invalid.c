@@ -338,35 +338,6 @@ void sec_invalid_heap(const heap_t* heap, const char* what) {
                 default_severity());
 }
 
-// ---- start ----------------------------------------------------------------------------------------------------------
-
-void sec_process_init(void) {
-  mim_process.hook.os_page = (uint32_t)mim_os_page_size();
-  sec_policy_init();
-  sec_guard_init();
-  sec_fault_init();
-}
-
-void* sec_region_hint(size_t size) {
-  // Anywhere in the lower half of the address space that leaves room for the range itself.
-  uintptr_t low = (uintptr_t)1 << 40, high = ((uintptr_t)1 << 47) - (uintptr_t)(1 * TIB);
-  if (size >= high - low) return NULL;
-  uintptr_t room = (high - low - size) / SLICE_SIZE;
-  return (void*)(low + (uintptr_t)(((unsigned __int128)sec_random_process() * room) >> 64) * SLICE_SIZE);
-}
-
-void sec_fork_prepare(void) {
-  lock_acquire(&sec_hold_lock);
-  lock_acquire(&sec_sample_lock);
-  lock_acquire(&sec_keys_lock);
-}
-
-void sec_fork_parent(void) {
-  lock_release(&sec_sample_lock);
-  lock_release(&sec_hold_lock);
-  lock_release(&sec_keys_lock);
-}
-
 // For any address, without a report: to the end of what was asked for of the live block it is in.
 size_t mi_malloc_object_size(const void* p) {
   const page_t* page = mim_page_seek(p);

@@ -152,6 +152,14 @@ void sec_keys_thread(hook_thread_t* thread) {
   thread_start(thread);
 }
 
+void* sec_region_hint(size_t size) {
+  // Anywhere in the lower half of the address space that leaves room for the range itself.
+  uintptr_t low = (uintptr_t)1 << 40, high = ((uintptr_t)1 << 47) - (uintptr_t)(1 * TIB);
+  if (size >= high - low) return NULL;
+  uintptr_t room = (high - low - size) / SLICE_SIZE;
+  return (void*)(low + (uintptr_t)(((unsigned __int128)sec_random_process() * room) >> 64) * SLICE_SIZE);
+}
+
 void sec_keys_fork_child(void) {
   lock_reset(&sec_keys_lock);
   sec_memzero(generation, sizeof(*generation));  // what the kernel does, where it does not

@@ -77,7 +77,7 @@ void sec_fault_fork_child(void);
 bool sec_fault_describe(sec_report_t* report);
 
 // ---- entry.c: states and the magazine -------------------------------------------------------------------------------
-bool sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh);
+void sec_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh);
 uint16_t* sec_page_done(page_t* page, bool discard, bool* zero);
 void sec_extend(page_t* page, tld_t* tld, uint32_t first, uint32_t count);
 bool sec_refill(page_t* page, tld_t* tld);
@@ -138,6 +138,7 @@ void sec_guard_blocks(page_t* page, uint32_t first, uint32_t count);
 
 typedef struct sec_guard_info_s {
   size_t installed, removed, refused, mappings_used, mappings_budget;
+  size_t present, peak;  // at a time
 } sec_guard_info_t;
 void sec_guard_info(sec_guard_info_t* info);
 

@@ -168,14 +168,12 @@ mim_inline bool hook_check_claim(page_t* page, void* p, size_t size, size_t alig
 // ---- pages ----------------------------------------------------------------------------------------------------------
 
 // A page is about to hold blocks: its fields are set, PAGE_ZERO among its flags says whether its memory reads as zero;
-// `fresh`: it was never touched since the OS gave it. `side` is of hook_side_bytes, its contents undefined. False: out
-// of memory.
-mim_inline bool hook_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
+// `fresh`: it was never touched since the OS gave it. `side` is of hook_side_bytes, its contents undefined.
+mim_inline void hook_page_init(page_t* page, tld_t* tld, uint16_t* side, bool fresh) {
   (void)page;
   (void)tld;
   (void)side;
   (void)fresh;
-  return true;
 }
 
 // Makes blocks first .. first + count - 1, never handed out before, free; `page->free` is empty, and so not after.

@@ -188,7 +188,8 @@ void mim_page_release(page_t* page, bool discard) {
   bool zero = false;
   bool large = (page->kind & KIND_LARGE) != 0;
   size_t side_bytes = large ? 0 : hook_side_bytes(page_bytes(page), page->stride);
-  span_kind_t kind = page->flags & PAGE_SEALED ? SPAN_SEALED : large ? SPAN_LARGE : page->stride > page->block_size ? SPAN_GUARDED : SPAN_BLOCKS;
+  span_kind_t kind = page->stride > page->block_size ? SPAN_GUARDED : SPAN_BLOCKS;
+  if (large) kind = page->flags & PAGE_SEALED ? SPAN_SEALED : SPAN_LARGE;
   uint16_t* side = hook_page_done(page, discard, &zero);
   size_t slices = page->slices;
   probe_page_retire(mim_page_start(page), page_bytes(page));

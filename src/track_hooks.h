@@ -88,11 +88,10 @@ static inline void track_discarded(page_t* page) {
 #define hook_take_back_remote(page, p, family) TRACK_TAKEN(page, p, hook_take_back_remote(page, p, family))
 #define hook_take_back_remote_quick(page, p, family) TRACK_TAKEN(page, p, hook_take_back_remote_quick(page, p, family))
 #define hook_page_init(page, tld, side, fresh) \
-  ({ \
-    bool ready = TRACK_QUIET(hook_page_init(page, tld, side, fresh)); \
+  do { \
+    TRACK_QUIET_VOID(hook_page_init(page, tld, side, fresh)); \
     track_none(mim_page_start(page), (size_t)(page)->slices << SLICE_SHIFT); \
-    ready; \
-  })
+  } while (0)
 #define hook_large_out(page, tld, size, family) \
   do { \
     TRACK_QUIET_VOID(hook_large_out(page, tld, size, family)); \
