@@ -90,13 +90,6 @@ static page_t* push_cold(page_t* page) {
   return evicted;
 }
 
-static page_t* pop_cold(void) {
-  lock_acquire(&sec_hold_lock);
-  page_t* page = oldest_out();
-  lock_release(&sec_hold_lock);
-  return page;
-}
-
 // ---- warm -----------------------------------------------------------------------------------------------------------
 
 static page_t* take_out(size_t at) {
@@ -250,16 +243,20 @@ static page_t* take_aged(bool all) {
   return page;
 }
 
-// `all` is for when memory ran out, and for mi_collect: cold ones, of which only the addresses are left, go too.
 bool sec_hold_age(bool all, page_t** given_up) {
-  if (mim_likely(!all && atomic_load_explicit(&held.warm_count, memory_order_relaxed) +
-                                 atomic_load_explicit(&held.closed_count, memory_order_relaxed) == 0)) {
+  if (mim_likely(atomic_load_explicit(&held.warm_count, memory_order_relaxed) +
+                     atomic_load_explicit(&held.closed_count, memory_order_relaxed) == 0)) {
     return false;
   }
   page_t* page = take_aged(all);
-  if (page != NULL && cool(page, given_up)) return true;
-  *given_up = all ? pop_cold() : NULL;
-  return *given_up != NULL;
+  return page != NULL && cool(page, given_up);
+}
+
+page_t* sec_hold_out(void) {
+  lock_acquire(&sec_hold_lock);
+  page_t* page = oldest_out();
+  lock_release(&sec_hold_lock);
+  return page;
 }
 
 void sec_hold_fork_child(void) {

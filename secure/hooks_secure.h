@@ -265,6 +265,11 @@ mim_inline page_t* hook_large_take(size_t slices, size_t* used) {
   return sec_hold_take(slices, used);
 }
 
+page_t* sec_hold_out(void);
+mim_inline page_t* hook_last_resort(void) {
+  return sec_hold_out();
+}
+
 bool sec_hold_age(bool all, page_t** given_up);
 mim_inline bool hook_age(bool all, page_t** given_up) {
   return sec_hold_age(all, given_up);

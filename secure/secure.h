@@ -118,10 +118,11 @@ void sec_sample_thread(tld_t* tld);
 void sec_sample_fork_child(void);
 
 // ---- hold.c ---------------------------------------------------------------------------------------------------------
-// What hook_hold, hook_large_take and hook_age say of these.
+// What hook_hold, hook_large_take, hook_age and hook_last_resort say of these.
 page_t* sec_hold(page_t* page);
 page_t* sec_hold_take(size_t slices, size_t* used);
 bool sec_hold_age(bool all, page_t** given_up);
+page_t* sec_hold_out(void);
 void sec_hold_fork_child(void);
 extern lock_t sec_hold_lock;
 

@@ -114,7 +114,7 @@ static void* malloc_generic(heap_t* heap, size_t size, size_t room, family_t fam
   void* p = NULL;
   for (int attempt = 0; attempt < 2 && p == NULL; attempt++) {
     if (attempt > 0) {  // out of memory: give back what we can, and try once more
-      mim_heap_collect(heap, true);
+      mim_heap_out_of_memory(heap);
       room = 0;
     }
     p = hook_sample(heap, size, MIN_ALIGN, family, zero);
@@ -192,7 +192,7 @@ void* mim_malloc_aligned(heap_t* heap, size_t size, size_t align, size_t offset,
   size_t shift = align < MIN_ALIGN ? offset % align : offset;
   void* p = NULL;
   for (int attempt = 0; attempt < 2 && p == NULL; attempt++) {
-    if (attempt > 0) mim_heap_collect(heap, true);
+    if (attempt > 0) mim_heap_out_of_memory(heap);
     p = aligned_try(heap, size, wanted, shift, family, zero);
   }
   mim_thread_return(heap);

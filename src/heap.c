@@ -362,6 +362,11 @@ void mim_heap_collect(heap_t* heap, bool force) {
   mim_region_purge(force);
 }
 
+void mim_heap_out_of_memory(heap_t* heap) {
+  mim_heap_collect(heap, true);
+  for (page_t* page; (page = hook_last_resort()) != NULL;) mim_page_give_up(heap, page);
+}
+
 // ---- making and unmaking --------------------------------------------------------------------------------------------
 
 heap_t* mim_heap_make(tld_t* tld, bool keeps_full) {

@@ -305,6 +305,11 @@ mim_inline bool hook_age(bool all, page_t** given_up) {
   return false;
 }
 
+// Memory ran out: a page of which the layer keeps nothing but the addresses, to be given up. NULL: there is none.
+mim_inline page_t* hook_last_resort(void) {
+  return NULL;
+}
+
 // A heap that is gone, or another thread's, was used. Reported; the plain build warns.
 void mim_plain_invalid_heap(const heap_t* heap, const char* what);
 mim_inline void hook_invalid_heap(const heap_t* heap, const char* what) {

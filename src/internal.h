@@ -172,6 +172,8 @@ void mim_heap_abandon(heap_t* heap);
 // Lets go of what the layer kept for too long, and of spare pages, or of all of both.
 void mim_heap_age(heap_t* heap, bool all);
 void mim_heap_collect(heap_t* heap, bool force);
+// Gives back everything that is not in use, addresses too.
+void mim_heap_out_of_memory(heap_t* heap);
 bool mim_heap_is_valid(const heap_t* heap);
 extern lock_t mim_abandoned_lock;
 size_t mim_abandoned_count(void);
