@@ -3,8 +3,8 @@
 // A program that starts thread after thread would otherwise make the same pages for each: memory from the region, its
 // states, and the guards of the bins that have them, which the other processors have to be told of. A spare page is
 // nobody's, in no queue, and has a free block in every place; a thread that needs one of that bin takes it as it is,
-// whichever subprocess it is of, since there are no blocks of anybody's in it. Pages of arenas are not kept. Their number and
-// their memory are bounded, and what was not taken for as long as free memory waits for its purge is given back.
+// whichever subprocess it is of, since there are no blocks of anybody's in it. Pages of arenas are not kept. Their number
+// and their memory are bounded, and what was not taken for as long as free memory waits for its purge is given back.
 //
 // Everything is under mim_abandoned_lock.
 #include "internal.h"

@@ -98,8 +98,8 @@ heap_t* mim_thread_heap(void) {
 // ---- end ------------------------------------------------------------------------------------------------------------
 
 // Lets go of everything, and of what arrives meanwhile. From when the inbox is closed until the last page is let go,
-// senders to this thread wait; that is short, and takes no lock they could hold. Threads that end at the same time may wait
-// for each other: none of them has a page while it waits (mim_free_delivered).
+// senders to this thread wait; that is short, and takes no lock they could hold. Threads that end at the same time may
+// wait for each other: none of them has a page while it waits (mim_free_delivered).
 static void tld_end(tld_t* tld) {
   heap_t* backing = tld->backing;
   for (heap_t *heap = tld->heaps, *next; heap != NULL; heap = next) {

@@ -147,8 +147,8 @@ typedef struct page_queue_s {
 } page_queue_t;
 
 // Bins 1..BIN_NORMAL are size classes, eight to a doubling; the secure build has a second set, naturally aligned, for
-// aligned requests (in the plain build the two are the same blocks, and the second set stays unused). BIN_ODD holds pages whose blocks
-// are aligned at an offset, each of its own size. BIN_ZERO: blocks of zero bytes.
+// aligned requests (in the plain build the two are the same blocks, and the second set stays unused). BIN_ODD holds pages
+// whose blocks are aligned at an offset, each of its own size. BIN_ZERO: blocks of zero bytes.
 #define BIN_NORMAL 81
 #define BIN_ALIGNED BIN_NORMAL  // bin b of the aligned set is BIN_ALIGNED + b
 #define BIN_ODD (2 * BIN_NORMAL + 1)
