@@ -10,6 +10,8 @@
 #include "../src/internal.h"
 #include "mimalloc-secure.h"
 #include "mimalloc-stats.h"
+#include "os.h"
+#include "state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
@@ -106,6 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   size_t printed = 0;
   if (!started) {
     mi_process_init();
+    mi_thread_init();
+    if (os_simulated) state_keep(0);
     started = true;
   }
   if (size > 8192) size = 8192;
@@ -132,5 +136,6 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   free(text);
   static size_t outlives;
   mi_register_output(swallow, &outlives);
+  if (os_simulated) state_restore(0);
   return 0;
 }

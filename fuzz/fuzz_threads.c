@@ -4,22 +4,28 @@
 // One thread at a time runs one operation, in the order of the input, so a crash replays. With FUZZ_PARALLEL=1 the
 // threads run their operations freely: for ThreadSanitizer, and for luck. Threads live as long as the process unless an
 // operation ends them; at the end of a run each gives its pages up.
+//
+// Where the system is simulated (os.h) so are the threads: as one at a time runs, one thread of the system plays all of
+// them, and exchanges what the library keeps of the thread that runs. That spares two switches an operation.
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
 
 #include "model.h"
+#include "os.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
-void fuzz_has_threads(void);
+bool fuzz_has_threads(void);
 
-void fuzz_has_threads(void) {
+bool fuzz_has_threads(void) {
+  return !os_simulated;
 }
 
-typedef enum command_e { BEGIN, REPLACED, RUN_ONE, RUN_ALL, DRAIN, END, EXIT } command_t;
+typedef enum command_e { BEGIN, REPLACED, RUN_ONE, RUN_ALL, DRAIN, END, LAST, EXIT } command_t;
 
 typedef struct runner_s {
   worker_t worker;
+  probe_thread_t played;
   pthread_t thread;
   sem_t go, done;
   command_t command;
@@ -49,14 +55,28 @@ static void act(runner_t* runner) {
       heaps_begin();
       if (!model.parallel) probe_reseed(model_random());
       break;
-    case RUN_ONE: op_run(&runner->op); break;
-    case RUN_ALL: run_all(runner); break;
+    case RUN_ONE:
+      op_run(&runner->op);
+      break;
+    case RUN_ALL:
+      run_all(runner);
+      break;
     case DRAIN:
       worker_end(&runner->worker);
       mi_collect(false);
       break;
-    case END: mi_thread_done(); break;
-    default: break;
+    case END:
+      mi_thread_done();
+      break;
+    case EXIT:
+      if (os_simulated) probe_thread_end();
+      break;
+    case LAST:
+      notice_none();
+      mi_thread_init();
+      break;
+    default:
+      break;
   }
 }
 
@@ -77,9 +97,25 @@ static void thread_start(runner_t* runner) {
   must(pthread_create(&runner->thread, NULL, thread_main, runner) == 0, "no thread");
 }
 
+// ---- played threads -------------------------------------------------------------------------------------------------
+
+static runner_t* on_stage = &runners[0];
+
+static void enter(runner_t* runner) {
+  if (runner == on_stage || !os_simulated) return;
+  probe_thread_out(&on_stage->played);
+  probe_thread_in(&runner->played);
+  me = &runner->worker;
+  os_thread((uint32_t)runner->worker.number);
+  on_stage = runner;
+}
+
+// ---- either ---------------------------------------------------------------------------------------------------------
+
 static void order(runner_t* runner, command_t command) {
   runner->command = command;
-  if (runner == &runners[0]) {
+  if (os_simulated || runner == &runners[0]) {
+    enter(runner);
     act(runner);
   } else {
     sem_post(&runner->go);
@@ -87,7 +123,7 @@ static void order(runner_t* runner, command_t command) {
 }
 
 static void await(runner_t* runner) {
-  if (runner == &runners[0]) return;
+  if (os_simulated || runner == &runners[0]) return;
   while (sem_wait(&runner->done) != 0) {
   }
 }
@@ -103,10 +139,16 @@ static void order_each(command_t command) {
 static void thread_replace(runner_t* runner) {
   order(runner, EXIT);
   await(runner);
-  pthread_join(runner->thread, NULL);
+  if (!os_simulated) pthread_join(runner->thread, NULL);
   for (size_t i = 0; i < PILES; i++) runner->worker.piles[i].heap = NULL;
   runner->worker.exits = false;
-  thread_start(runner);
+  if (os_simulated) {
+    probe_thread_t fresh;
+    probe_thread_new(&fresh);
+    probe_thread_in(&fresh);
+  } else {
+    thread_start(runner);
+  }
 }
 
 static void start(void) {
@@ -115,6 +157,8 @@ static void start(void) {
   runners[0].worker.number = 0;
   for (int i = 1; i < WORKERS; i++) {
     runners[i].worker.number = i;
+    probe_thread_new(&runners[i].played);
+    if (os_simulated) continue;
     sem_init(&runners[i].go, 0, 0);
     sem_init(&runners[i].done, 0, 0);
     thread_start(&runners[i]);
@@ -154,14 +198,18 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   } else {
     run_in_order(data, size);
   }
+  enter(&runners[0]);
   run_end();
   order_each(DRAIN);
   order_each(END);
-  notice_none();
-  mi_thread_init();
-  mi_collect(true);
+  order(&runners[0], LAST);
   int64_t left = stats_blocks(NULL);
   must(MIM_DEBUG == 0 || left == model.blocks_before, "%lld blocks are left over",
        (long long)(left - model.blocks_before));
+  if (os_simulated) {
+    enter(&runners[0]);
+    for (int i = 1; i < WORKERS; i++) probe_thread_new(&runners[i].played);
+  }
+  run_over();
   return 0;
 }

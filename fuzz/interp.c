@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "model.h"
+#include "os.h"
+#include "state.h"
 
 // ---- the table ------------------------------------------------------------------------------------------------------
 
@@ -38,10 +40,12 @@ void op_run(const op_t* op) {
   const entry_t* entry = &table[op->code % OP_CODES];
   if (entry->run == NULL || (entry->targets & model.target) == 0) return;
   if (model.trace) {
-    model_say("%4zu thread %d: %-18s slot %3u  a %3u b %3u c %3u d %3u  size %zu align %zu\n", model.op_number, me->number,
-              entry->name, op->slot, op->a, op->b, op->c, op->d, size_of_code(op->a, op->b), align_of_code(op->d));
+    model_say("%4zu thread %d: %-18s slot %3u  a %3u b %3u c %3u d %3u  size %zu align %zu\n", model.op_number,
+              me->number, entry->name, op->slot, op->a, op->b, op->c, op->d, size_of_code(op->a, op->b),
+              align_of_code(op->d));
   }
   if (!model.parallel) model.op_name = entry->name;
+  os_tick();
   entry->run(op);
   if (model.slow) probe_walk();
   if (model.parallel) return;
@@ -64,10 +68,10 @@ static void on_violation(const mi_violation_t* violation, void* arg) {
 }
 
 // Before the library starts, which it does at the latest in its own constructor.
-__attribute__((constructor(101))) static void set_options(void) {
+__attribute__((constructor(102))) static void set_options(void) {
   mi_option_set(mi_option_on_violation, MI_SEVERITY_REPORT);
-  mi_option_set(mi_option_sample_rate, 0);  // which blocks are sampled would hang on what ran before
-  mi_option_set(mi_option_fault_report, 0); // a fault is a crash, and the fuzzer's
+  mi_option_set(mi_option_sample_rate, 0);   // which blocks are sampled would hang on what ran before
+  mi_option_set(mi_option_fault_report, 0);  // a fault is a crash, and the fuzzer's
   mi_option_set(mi_option_max_errors, 0);
   mi_option_set(mi_option_show_errors, 0);
   mi_option_set(mi_option_purge_delay, -1);
@@ -90,6 +94,47 @@ static void reports_away(void) {
   dup2(nowhere, STDERR_FILENO);
   close(nowhere);
   mi_register_output(on_output, NULL);
+  os_mute();
+}
+
+// Two known states: in one, the slices that a run is likely to use were used before, and cost no page faults; in the other
+// blocks lie there, and memory is fresh. Which one a run begins with is in its seed.
+enum { FRESH, USED };
+#define USED_SLICES ((size_t)128)
+#define ARENA_SLICES ((size_t)24)
+#define SMALL ((size_t)1000)
+
+// Small blocks that fill so many slices, to the last block of the last page: what is free there would be handed out.
+#define BLOCKS_OF(slices) ((slices)*66 + 66)
+static size_t use_slices(mi_heap_t* heap, size_t slices, void** blocks) {
+  size_t count = 0;
+  do {
+    blocks[count] = mi_heap_malloc(heap, SMALL);
+    must(blocks[count] != NULL, "no memory for the blocks of a known state");
+  } while (++count < slices * 66 || probe_page_used(blocks[count - 1]) < probe_page_blocks(blocks[count - 1]));
+  return count;
+}
+
+static void use_arena(mi_heap_t* heap) {
+  void* blocks[BLOCKS_OF(ARENA_SLICES)];
+  size_t count = use_slices(heap, ARENA_SLICES, blocks);
+  while (count > 0) mi_free(blocks[--count]);
+}
+
+static void keep_states(void) {
+  static void* blocks[BLOCKS_OF(USED_SLICES)];
+  arenas_warm_up(use_arena);
+  probe_thread_t main_thread, other;
+  probe_thread_out(&main_thread);
+  probe_thread_new(&other);
+  probe_thread_in(&other);  // one that ends, so that the blocks are in no heap
+  size_t count = use_slices(mi_heap_get_default(), USED_SLICES, blocks);
+  probe_thread_end();
+  probe_thread_in(&main_thread);
+  state_keep(FRESH);
+  while (count > 0) mi_free(blocks[--count]);
+  mi_collect(true);
+  state_keep(USED);
 }
 
 void interp_start(unsigned target) {
@@ -102,6 +147,7 @@ void interp_start(unsigned target) {
   model.keeps = mi_profile() >= MI_PROFILE_STRICT;
   arenas_start();
   mi_register_violation(on_violation, NULL);
+  if (os_simulated) keep_states();
 }
 
 // ---- a worker -------------------------------------------------------------------------------------------------------
@@ -127,11 +173,13 @@ void worker_end(worker_t* worker) {
 void run_begin(const uint8_t* data) {
   uint64_t seed;
   memcpy(&seed, data, sizeof(seed));
+  if (os_simulated && seed % 8 == 7) state_restore(FRESH);
   model.random = seed;
   model.op_number = 0;
   model.op_name = "begin";
   model.grave_next = 0;
   atomic_store_explicit(&model.heavy_bytes, 0, memory_order_relaxed);
+  atomic_store_explicit(&model.piled, 0, memory_order_relaxed);
   notice_reset();
   probe_reseed(seed);
   model.blocks_before = stats_blocks(&model.heaps_before);
@@ -147,14 +195,22 @@ void run_end(void) {
   op_option(&(op_t){.slot = 8});
 }
 
+void run_over(void) {
+  if (os_simulated) {
+    state_restore(USED);
+  } else {
+    mi_collect(true);
+  }
+}
+
 int run_single(unsigned target, const uint8_t* data, size_t size) {
   static bool started;
   static worker_t worker;
   if (!started) interp_start(target);
   started = true;
   if (size < SEED_BYTES) return 0;
-  worker_begin(&worker, 0);
   run_begin(data);
+  worker_begin(&worker, 0);
   for (size_t i = 0; i < ops_count(size); i++) {
     op_t op = op_at(data, i);
     model.op_number = i;
@@ -168,6 +224,6 @@ int run_single(unsigned target, const uint8_t* data, size_t size) {
   int64_t left = stats_blocks(NULL);
   must(MIM_DEBUG == 0 || left == model.blocks_before, "%lld blocks are left over",
        (long long)(left - model.blocks_before));
-  mi_collect(true);
+  run_over();
   return 0;
 }

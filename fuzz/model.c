@@ -138,7 +138,7 @@ void slot_give(slot_t* slot) {
 }
 
 // Memory of large blocks comes by page faults, thousands in a run, if nothing limits it: a run has a few MiB of it, and
-// one block or pile of any size.
+// one block of any size. Piles are for filling pages: more than that is time.
 #define HEAVY ((size_t)32 << 10)
 #define HEAVY_BYTES ((size_t)2 << 20)
 
@@ -148,6 +148,19 @@ bool model_room(size_t size) {
     atomic_fetch_add_explicit(&model.heavy_bytes, size, memory_order_relaxed);
   }
   return atomic_load_explicit(&model.live_bytes, memory_order_relaxed) + size <= LIVE_BYTES_MAX;
+}
+
+#define PILE_BYTES ((size_t)1 << 20)
+#define PILED_MAX 6144u
+
+size_t model_pile_room(size_t count, size_t size) {
+  size_t most = size == 0 ? count : PILE_BYTES / size + 1;
+  size_t piled = atomic_load_explicit(&model.piled, memory_order_relaxed);
+  size_t left = piled < PILED_MAX ? PILED_MAX - piled : 0;
+  if (most > left) most = left;
+  if (count > most) count = most;
+  atomic_fetch_add_explicit(&model.piled, count, memory_order_relaxed);
+  return count;
 }
 
 mi_heap_t* heap_now(void) {

@@ -81,6 +81,7 @@ typedef struct model_s {
   size_t grave_next;
   _Atomic(size_t) live_bytes;
   _Atomic(size_t) heavy_bytes;  // of large requests so far
+  _Atomic(size_t) piled;        // blocks that went on piles so far
   size_t op_number;
   const char* op_name;
   int64_t blocks_before, heaps_before;  // what the statistics showed when the model was empty
@@ -110,6 +111,8 @@ void zero_check(const uint8_t* p, size_t size, const char* what);
 slot_t* slot_take(uint8_t number);
 void slot_give(slot_t* slot);
 bool model_room(size_t size);
+// How many of `count` blocks of a pile a run may still have.
+size_t model_pile_room(size_t count, size_t size);
 // A new block, about which all promises hold, goes into a slot.
 void block_born(slot_t* slot, block_t block, bool zero);
 // Checks what is known of a block that has just been allocated or reallocated.
@@ -129,8 +132,15 @@ void notice_none(void);
 bool is_free_fault(mi_fault_t fault);
 
 // ---- pages, by the allocator's own structures (probe.c) --------------------------------------------------------------
+typedef struct probe_thread_s {
+  uintptr_t words[4];
+} probe_thread_t;
 void probe_start(void);                      // once in a process
 void probe_hand_in(void* start, size_t size);  // memory that was handed in counts as the allocator's
+void probe_thread_new(probe_thread_t* thread);      // of a thread that has not called the library yet
+void probe_thread_out(probe_thread_t* thread);      // what the library keeps of the running thread
+void probe_thread_in(const probe_thread_t* thread);
+void probe_thread_end(void);                        // what the library does when the running thread ends
 void probe_reseed(uint64_t seed);            // keys and counters as in a new thread
 void probe_walk(void);                       // debug invariants of all heaps of the thread
 bool probe_in_region(const void* p, size_t size);
@@ -168,6 +178,7 @@ void heaps_end(void);
 size_t model_blocks(const mi_heap_t* heap);  // live ones, of every heap for NULL
 int64_t stats_blocks(int64_t* heaps);
 void arenas_start(void);
+void arenas_warm_up(void (*use)(mi_heap_t* heap));  // calls it with a heap of each
 
 // interp.c
 void interp_start(unsigned target);          // once in a process
@@ -176,6 +187,7 @@ void worker_end(worker_t* worker);           // frees what it has
 void op_run(const op_t* op);
 void run_begin(const uint8_t* data);
 void run_end(void);                          // frees every slot
+void run_over(void);                         // after the last check: as before the run
 // A whole input on one thread; what targets with one thread do.
 int run_single(unsigned target, const uint8_t* data, size_t size);
 size_t ops_count(size_t size);

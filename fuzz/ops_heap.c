@@ -45,7 +45,8 @@ void op_pile_grow(const op_t* op) {
   }
   size_t count = count_of_code(op->c);
   if (count > PILE_MAX - pile->count) count = PILE_MAX - pile->count;
-  if (!model_room(count * pile->size)) return;
+  count = model_pile_room(count, pile->size);
+  if (count == 0 || !model_room(count * pile->size)) return;
   bool zero = op->d % 4 == 3;
   // A pile whose blocks are of no heap that is known, since the thread gave its pages up, grows in the heap that lasts.
   mi_heap_t* heap = pile->heap != NULL || model.target == FOR_THREADS ? pile->heap : me->heaps[0];
@@ -103,6 +104,15 @@ void arenas_start(void) {
   start = (uint8_t*)(((uintptr_t)start + align - 1) & ~(align - 1));
   must(mi_manage_os_memory_ex(start, ARENA_BYTES, true, false, true, -1, true, &arenas[1]), "memory is not taken in");
   probe_hand_in(start, ARENA_BYTES);
+}
+
+void arenas_warm_up(void (*use)(mi_heap_t* heap)) {
+  for (size_t i = 0; i < sizeof(arenas) / sizeof(arenas[0]); i++) {
+    mi_heap_t* heap = mi_heap_new_ex(0, true, arenas[i]);
+    must(heap != NULL, "no memory for a heap");
+    use(heap);
+    mi_heap_destroy(heap);
+  }
 }
 
 void heaps_begin(void) {

@@ -9,6 +9,7 @@
 
 #include "../src/internal.h"
 #include "model.h"
+#include "os.h"
 
 #if MIM_SECURE
 #include "../secure/entry.h"
@@ -20,6 +21,7 @@ static size_t handed_in_size;
 void probe_hand_in(void* start, size_t size) {
   handed_in = start;
   handed_in_size = size;
+  os_watch(start, size);
 }
 
 void probe_start(void) {
@@ -42,6 +44,26 @@ void probe_reseed(uint64_t seed) {
 #else
   (void)seed;
 #endif
+}
+
+// ---- threads ---------------------------------------------------------------------------------------------------------
+
+_Static_assert(sizeof(probe_thread_t) >= sizeof(tls_t), "it has room for what a thread has");
+
+void probe_thread_new(probe_thread_t* thread) {
+  *(tls_t*)(void*)thread = (tls_t){&mim_heap_empty, &mim_tld_empty, 0};
+}
+
+void probe_thread_out(probe_thread_t* thread) {
+  *(tls_t*)(void*)thread = mim_tls;
+}
+
+void probe_thread_in(const probe_thread_t* thread) {
+  mim_tls = *(const tls_t*)(const void*)thread;
+}
+
+void probe_thread_end(void) {
+  mim_thread_done();
 }
 
 void probe_walk(void) {
@@ -128,12 +150,20 @@ bool probe_underflow_shows(const void* p) {
 // ---- memory ---------------------------------------------------------------------------------------------------------
 
 bool probe_access(const void* p) {
+  int known = os_access(p);
+  if (known >= 0) return known;
   uint8_t byte;
   struct iovec to = {&byte, 1}, from = {(void*)(uintptr_t)p, 1};
   return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 1;
 }
 
 bool probe_store(void* p, const void* from, size_t size) {
+  int first = os_access(p), last = os_access((uint8_t*)p + size - 1);
+  if (first == 0 || last == 0) return false;
+  if (first == 1 && last == 1) {
+    memcpy(p, from, size);
+    return true;
+  }
   struct iovec local = {(void*)(uintptr_t)from, size}, remote = {p, size};
   return process_vm_writev(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)size;
 }
