@@ -37,6 +37,7 @@ lock_t mim_thread_lock;
 static struct {
   tld_t* all;    // of running threads
   tld_t* pool;
+  size_t made;   // ever
   stat_t count;
   pthread_key_t key;
   bool has_key;
@@ -46,16 +47,23 @@ static struct {
 
 #define LINES(type) ((sizeof(type) + CACHE_LINE - 1) / CACHE_LINE)
 
-// The place of an owner's letter comes from the address of its tld_t, in cache lines (mim_mail_place). Threads that begin
-// one after the other lie a tld_t and a heap_t apart: an odd number of lines gives them different places.
-#define TLD_LINES (LINES(tld_t) + (LINES(tld_t) + LINES(heap_t) + 1) % 2)
+// The place of an owner's letter comes from the address of its tld_t, in cache lines (mim_mail_place): those that are made
+// one after the other are put so that they have different places, whatever else was taken in between.
+static tld_t* tld_make(void) {
+  uint8_t* room = mim_meta_alloc((LINES(tld_t) + OUTBOX_COUNT - 1) * CACHE_LINE);
+  if (room == NULL) return NULL;
+  lock_acquire(&mim_thread_lock);
+  size_t place = threads.made++;
+  lock_release(&mim_thread_lock);
+  return (tld_t*)(room + (place - (uintptr_t)room / CACHE_LINE) % OUTBOX_COUNT * CACHE_LINE);
+}
 
 static tld_t* tld_get(void) {
   lock_acquire(&mim_thread_lock);
   tld_t* tld = threads.pool;
   if (tld != NULL) threads.pool = tld->next;
   lock_release(&mim_thread_lock);
-  if (tld == NULL) tld = mim_meta_alloc(TLD_LINES * CACHE_LINE);
+  if (tld == NULL) tld = tld_make();
   if (tld == NULL) return NULL;
   tld->thread_id = mim_os_thread_id();
   tld->subproc = 0;
