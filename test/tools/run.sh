@@ -46,6 +46,10 @@ gives 7 '^--stats$' run -- sh -c 'echo "$1"; exit 7' sh --stats
 # shellcheck disable=SC2016
 gives 0 '^one:[^:]+:[^:]+$' env LD_PRELOAD="$library" "$tool" --library "$library" sh -c 'echo one:$LD_PRELOAD'
 
+# systemd starts its services with SIGPIPE ignored: nothing may write to a pipe that is not read to its end
+# shellcheck disable=SC2016
+gives 0 '^quiet$' sh -c 'trap "" PIPE; "$1" --library "$2" perl -e 1 2>&1 | grep . || echo quiet' sh "$tool" "$library"
+
 # ---- a picture: the program is a child then, and all else stays as it was ----
 mkdir pictures
 gives 0 '^from the input$' run --heap-map pictures/in.svg cat <<<'from the input'
