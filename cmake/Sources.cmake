@@ -25,7 +25,8 @@ set(MIM_CORE_SOURCES
   src/spare.c
   src/stats.c
   src/thread.c
-  src/visit.c)
+  src/visit.c
+  src/watch.c)
 
 # The plain product only.
 set(MIM_PLAIN_SOURCES

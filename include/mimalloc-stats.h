@@ -62,7 +62,8 @@ typedef struct mi_stat_counter_s {
   COUNT(heaps, count, "first-class heaps")                                           \
   COUNT(arenas, count, "arenas")                                                     \
   COUNT(guards, count, "guards set behind pages and blocks (secure)")                \
-  COUNT(quarantine, bytes, "freed memory kept out of use (secure)")                  \
+  COUNT(quarantine, bytes, "freed blocks of bins kept out of use (secure)")          \
+  COUNT(held, bytes, "freed large blocks kept inaccessible (secure)")                \
   COUNT(guarded_blocks, count, "sampled blocks with guards of their own (secure)")   \
   COUNTER(reset, bytes, "always 0: memory is given back, not marked")                \
   COUNTER(purged, bytes, "memory given back to the OS")                              \

@@ -11,6 +11,7 @@
 // Which slices hold guards is kept in two bits each, under mim_region_lock, as all the functions here are called with
 // it but sec_guard_blocks: `tail` (the last OS page is a guard), `all` (there may be guards anywhere) and, of those,
 // `full` (it is nothing but guards).
+#include "../src/watch.h"
 #include "secure.h"
 
 static struct {
@@ -18,6 +19,13 @@ static struct {
   _Atomic(size_t) peak;  // most there were at a time
   size_t budget;
 } guard;
+
+static const watch_t guard_watch[] = {
+    WATCH_MEMBER("guards.installed", __typeof__(guard), installed),
+    WATCH_MEMBER("guards.removed", __typeof__(guard), removed),
+    WATCH_MEMBER("guards.peak", __typeof__(guard), peak),
+};
+const watch_table_t sec_watch_guard = WATCH_TABLE(&guard, guard_watch);
 
 void sec_guard_init(void) {
   hook_process_t* policy = &mim_process.hook;

@@ -9,6 +9,7 @@
 //     turned off one by one. Real programs need these ways round; without them people would turn off everything.
 //
 // MIMALLOC_VERBOSE=1 prints what is in effect and who said so. Thread rule: once, under the process's start lock.
+#include "../src/watch.h"
 #include "secure.h"
 
 // ---- the tables -----------------------------------------------------------------------------------------------------
@@ -36,6 +37,13 @@ static const profile_t profiles[] = {
     [MI_PROFILE_STRICT] = {"strict", SUM_STRICT, UINT32_MAX, 1000, 2, 256 * KIB},
     [MI_PROFILE_FUZZ] = {"fuzz", SUM_FUZZ, UINT32_MAX, 1, 0, 256 * KIB},
 };
+
+static const watch_t policy_watch[] = {
+    WATCH_MEMBER("profile", process_t, hook.profile),  // one of these numbers
+    WATCH_NUMBER("profile.fast", MI_PROFILE_FAST),     WATCH_NUMBER("profile.default", MI_PROFILE_DEFAULT),
+    WATCH_NUMBER("profile.strict", MI_PROFILE_STRICT), WATCH_NUMBER("profile.fuzz", MI_PROFILE_FUZZ),
+};
+const watch_table_t sec_watch_policy = WATCH_TABLE(&mim_process, policy_watch);
 
 // The classic levels of MI_SECURE=n builds, and the profile that contains what each of them did.
 static const mi_profile_t levels[] = {

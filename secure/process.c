@@ -1,4 +1,5 @@
 // The layer as a whole: its start, its locks at a fork, and what it says of itself in statistics and messages.
+#include "../src/watch.h"
 #include "mimalloc-stats.h"
 #include "sample.h"
 
@@ -51,3 +52,8 @@ void sec_print(void (*line)(const char* text, void* arg), void* arg) {
   mim_format(text, sizeof(text), "isolation: %zu spans used again for another size\n", sec_isolate_given_up());
   line(text, arg);
 }
+
+// ---- for tools that look from outside -------------------------------------------------------------------------------
+
+const watch_table_t* const mim_watch_layer[] = {&sec_watch_guard, &sec_watch_policy, &sec_watch_report,
+                                                &sec_watch_sample, NULL};

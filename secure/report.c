@@ -13,6 +13,7 @@
 //
 // Stops: nothing itself. Does not tell: symbols and lines; see scripts/mimalloc-report.
 #include "../src/probes.h"
+#include "../src/watch.h"
 #include "secure.h"
 
 // ---- the catalogue --------------------------------------------------------------------------------------------------
@@ -58,6 +59,8 @@ static struct {
 } state;
 
 static _Atomic(size_t) violation_count;
+static const watch_t report_watch[] = {{"violations", 0, sizeof(violation_count)}};
+const watch_table_t sec_watch_report = WATCH_TABLE(&violation_count, report_watch);
 
 // The handler and its argument, read together: `turn` is odd while they are being changed.
 static struct {

@@ -18,6 +18,7 @@
 // about three system calls. At most LIVE_MAX of them live at a time, unless every allocation is sampled.
 #include "sample.h"
 
+#include "../src/watch.h"
 #include "mimalloc-stats.h"
 
 #define LIVE_MAX 2048
@@ -29,6 +30,13 @@ static struct {
   uint64_t paid_until;  // clock in ms; under the lock
   uint32_t credit;      // samples that may be made now
 } samples;
+
+static const watch_t sample_watch[] = {
+    WATCH_MEMBER("samples.live", __typeof__(samples), live),
+    WATCH_MEMBER("samples.peak", __typeof__(samples), peak),
+    WATCH_MEMBER("samples.total", __typeof__(samples), total),
+};
+const watch_table_t sec_watch_sample = WATCH_TABLE(&samples, sample_watch);
 
 static sec_sample_t* sample_of(const page_t* page) {
   return (sec_sample_t*)((uint8_t*)page->hook.entries - offsetof(sec_sample_t, entries));

@@ -126,6 +126,10 @@ page_t* sec_hold_out(void);
 void sec_hold_fork_child(void);
 extern lock_t sec_hold_lock;
 
+// ---- tables for tools that look from outside, each in the file of its name -------------------------------------------
+struct watch_table_s;
+extern const struct watch_table_s sec_watch_guard, sec_watch_policy, sec_watch_report, sec_watch_sample;
+
 // ---- isolate.c ------------------------------------------------------------------------------------------------------
 // Spans that were used again for another bin, since the region has no others.
 size_t sec_isolate_given_up(void);

@@ -2,7 +2,7 @@
 // for heaps bound to it. An arena is a run of segments; it lasts until the process ends.
 //
 // The table is under mim_arena_lock; an entry never changes once its number is known.
-#include "internal.h"
+#include "watch.h"
 
 #define ARENA_MAX 128
 
@@ -19,6 +19,9 @@ static struct {
   _Atomic(int) count;
   arena_t list[ARENA_MAX + 1];  // from 1
 } arenas;
+
+static const watch_t arena_watch[] = {WATCH_MEMBER("arenas.count", __typeof__(arenas), count)};
+const watch_table_t mim_watch_arena = WATCH_TABLE(&arenas, arena_watch);
 
 static const arena_t* arena_at(mi_arena_id_t id) {
   if (id < 1 || id > atomic_load_explicit(&arenas.count, memory_order_acquire)) return NULL;

@@ -6,7 +6,7 @@
 // list for each bin until a thread adopts them.
 //
 // Everything is done by the owning thread, but the lists of abandoned pages, which are under mim_abandoned_lock.
-#include "internal.h"
+#include "watch.h"
 
 lock_t mim_abandoned_lock;
 
@@ -21,6 +21,11 @@ typedef struct subproc_s {
 #define SUBPROC_MAX 64
 static subproc_t main_subproc = {.in_use = true};
 static subproc_t* subprocs[SUBPROC_MAX] = {&main_subproc};
+
+static const watch_t subproc_watch[] = {WATCH_MEMBER("subprocess.abandoned", subproc_t, count)};
+const watch_table_t mim_watch_subproc = WATCH_TABLE(NULL, subproc_watch);
+static const watch_t subprocs_watch[] = {{"subprocesses", 0, sizeof(subprocs)}};
+const watch_table_t mim_watch_subprocs = WATCH_TABLE(subprocs, subprocs_watch);
 
 // ---- queues ---------------------------------------------------------------------------------------------------------
 

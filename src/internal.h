@@ -146,7 +146,7 @@ bool mim_page_grow_large(page_t* page, const void* p, size_t size);
 bool mim_page_refill(page_t* page);
 // The last block of a page was freed. Owner only.
 void mim_page_empty(page_t* page);
-// The same for a page of nobody's that a heap's thread has come by.
+// The same for a page of nobody's that a heap's thread has come by: one that hook_hold kept, or a spare one.
 void mim_page_give_up(heap_t* heap, page_t* page);
 // Gives the page's memory back. Not in any queue, no owner but the caller.
 void mim_page_release(page_t* page, bool discard);

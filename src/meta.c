@@ -7,6 +7,7 @@
 // heaps, threads and letters: multiples of a cache line, from one free list for each size, never split or given back to
 // the OS. The rest is inaccessible until opened. All under mim_meta_lock.
 #include "meta.h"
+#include "watch.h"
 
 #define META_GUARD SLICE_SIZE
 #define META_CLASS_MAX ((size_t)32 * KIB)
@@ -26,6 +27,9 @@ static struct {
   _Atomic(size_t) committed;
   free_item_t* free[META_CLASSES];
 } meta;
+
+static const watch_t meta_watch[] = {WATCH_MEMBER("meta.committed", __typeof__(meta), committed)};
+const watch_table_t mim_watch_meta = WATCH_TABLE(&meta, meta_watch);
 
 bool mim_meta_reserve(size_t region_size) {
   size_t count = (region_size >> SEGMENT_SHIFT) + MIM_EXTRA_SEGMENTS;

@@ -11,6 +11,12 @@ static size_t page_bytes(const page_t* page) {
   return (size_t)page->slices << SLICE_SHIFT;
 }
 
+// Pages come into use and go: 1, -1.
+static void page_count(stats_t* stats, size_t bin, int64_t amount) {
+  mim_stat_add(&stats->pages, amount);
+  mim_stat_add(&stats->page_bins[bin], amount);
+}
+
 // Claims the slots of a span for a page owned by the heap's thread. Publishing the slots is safe in any order: nobody
 // has an address in the page before this returns.
 static page_t* page_claim(heap_t* heap, const span_t* span, size_t bin) {
@@ -29,9 +35,7 @@ static page_t* page_claim(heap_t* heap, const span_t* span, size_t bin) {
   page->next = page->prev = NULL;
   atomic_store_explicit(&page->owner, heap->tld, memory_order_release);
   heap->page_count++;
-  stats_t* stats = &heap->tld->stats;
-  mim_stat_add(&stats->pages, 1);
-  mim_stat_add(&stats->page_bins[bin], 1);
+  page_count(&heap->tld->stats, bin, 1);
   return page;
 }
 
@@ -121,12 +125,13 @@ static void* large_make(heap_t* heap, page_t* page, size_t size, size_t align, s
   return (void*)p;
 }
 
-// A block that was kept when it was freed is used again. Its page stayed in the statistics.
+// A block that was kept when it was freed is used again.
 static page_t* large_again(heap_t* heap, size_t slices, size_t* used) {
   page_t* page = hook_large_take(slices, used);
   if (page == NULL) return NULL;
   mim_page_set_reciprocal(page, 0);
-  mim_stat_add(&heap->tld->stats.large, -(int64_t)page->large_size);
+  mim_stat_add(&heap->tld->stats.held, -(int64_t)page->large_size);
+  page_count(&heap->tld->stats, BIN_LARGE, 1);
   page->flags = PAGE_ZERO;
   page->next = page->prev = NULL;
   mim_page_set_heap(page, heap);
@@ -183,7 +188,8 @@ static void slot_clear(page_t* page) {
   memset((uint8_t*)page + offsetof(page_t, stride), 0, offsetof(page_t, heap) - offsetof(page_t, stride));
 }
 
-void mim_page_release(page_t* page, bool discard) {
+// `held`: the layer kept it, a large block, and it does not count as a page in use since.
+static void page_release(page_t* page, bool discard, bool held) {
   assert_int(discard || page->used == 0);
   bool zero = false;
   bool large = (page->kind & KIND_LARGE) != 0;
@@ -198,9 +204,8 @@ void mim_page_release(page_t* page, bool discard) {
   heap_t* heap = page->heap;
   stats_t* stats = &heap->tld->stats;
   heap->page_count--;
-  mim_stat_add(&stats->pages, -1);
-  mim_stat_add(&stats->page_bins[page->bin], -1);
-  if (large) mim_stat_add(&stats->large, -(int64_t)page->large_size);
+  if (!held) page_count(stats, page->bin, -1);
+  if (large) mim_stat_add(held ? &stats->held : &stats->large, -(int64_t)page->large_size);
   if (discard && page->used > 0) mim_stat_blocks(page, -(int64_t)page->used, 0);
   for (size_t i = 1; i < slices; i++) mim_slot_set_back(&page[i], 0);
   slot_clear(page);
@@ -209,10 +214,14 @@ void mim_page_release(page_t* page, bool discard) {
   mim_region_free((size_t)(page - mim_process.slots), slices, zero, kind);
 }
 
+void mim_page_release(page_t* page, bool discard) {
+  page_release(page, discard, false);
+}
+
 void mim_page_give_up(heap_t* heap, page_t* page) {
   mim_page_set_heap(page, heap);
   heap->page_count++;
-  mim_page_release(page, false);
+  page_release(page, false, (page->kind & KIND_LARGE) != 0);
 }
 
 void mim_page_empty(page_t* page) {
@@ -234,9 +243,13 @@ void mim_page_empty(page_t* page) {
   if (page->flags & (PAGE_QUEUED | PAGE_IN_FULL)) mim_heap_queue_remove(heap, page);
   mim_count(&heap->tld->stats.retired, 1);
   if (page->kind & KIND_LARGE) {
+    int64_t size = (int64_t)page->large_size;  // another thread may use a page that is held
     page_t* given_up = hook_hold(page);
     if (given_up != page) {
       heap->page_count--;
+      page_count(&heap->tld->stats, BIN_LARGE, -1);
+      mim_stat_add(&heap->tld->stats.large, -size);
+      mim_stat_add(&heap->tld->stats.held, size);
       if (given_up != NULL) mim_page_give_up(heap, given_up);
       return;
     }

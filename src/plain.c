@@ -1,7 +1,7 @@
 // Bodies of the plain build's hooks that are too large to be inline. Links are kept in the free blocks: nothing is
 // faster, and nothing is checked. Not part of the secure build.
-#include "internal.h"
 #include "mimalloc-secure.h"
+#include "watch.h"
 
 void mim_plain_extend(page_t* page, uint32_t first, uint32_t count) {
   uint8_t* block = (uint8_t*)(page->origin + (uintptr_t)first * page->stride);
@@ -82,3 +82,7 @@ size_t mi_malloc_object_size(const void* p) {
 void mim_plain_invalid_heap(const heap_t* heap, const char* what) {
   mim_error(EINVAL, "%s: %p is not a heap of this thread\n", what, (const void*)heap);
 }
+
+// ---- what tools that look from outside find of a layer ---------------------------------------------------------------
+
+const watch_table_t* const mim_watch_layer[] = {NULL};

@@ -9,6 +9,7 @@
 // let go while memory is purged: the slices are marked as not free meanwhile.
 #include "meta.h"
 #include "probes.h"
+#include "watch.h"
 
 typedef struct segment_s {
   uint64_t free[SEGMENT_WORDS];      // may be allocated
@@ -41,6 +42,30 @@ static struct {
   _Atomic(uint64_t) purge_at;
   region_info_t info;
 } region;
+
+#define WATCH_REGION(name, member) WATCH_MEMBER("region." name, __typeof__(region), member)
+static const watch_t region_watch[] = {
+    WATCH_REGION("segments_base", segments_base),
+    WATCH_REGION("count", count),
+    WATCH_REGION("extra", extra),
+    WATCH_REGION("limit", limit),
+    WATCH_REGION("reserved", info.reserved),
+    WATCH_REGION("committed", info.committed),
+    WATCH_REGION("committed_peak", info.committed_peak),
+    WATCH_REGION("opened", info.opened),
+    WATCH_REGION("purged_total", info.purged_total),
+    WATCH_REGION("purge_calls", info.purge_calls),
+    WATCH_REGION("open_calls", info.open_calls),
+};
+const watch_table_t mim_watch_region = WATCH_TABLE(&region, region_watch);
+
+static const watch_t segment_watch[] = {
+    WATCH_NUMBER("segment.bytes", MIM_SEGMENT_BYTES),
+    WATCH_MEMBER("segment.free", segment_t, free),
+    WATCH_MEMBER("segment.resident", segment_t, resident),
+    WATCH_MEMBER("segment.open", segment_t, open),
+};
+const watch_table_t mim_watch_segment = WATCH_TABLE(NULL, segment_watch);
 
 static segment_t* segment_at(size_t index) {
   return (segment_t*)((uint8_t*)region.segments_base + index * MIM_SEGMENT_BYTES);

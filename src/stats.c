@@ -7,9 +7,9 @@
 // cannot be known from theirs: the sum of those that run is shown, or more if an earlier sum was more.
 //
 // Nothing here takes a lock of its own. Reading the OS's facts costs a few system calls.
-#include "internal.h"
 #include "mimalloc-secure.h"
 #include "mimalloc-stats.h"
+#include "watch.h"
 
 #define BINS (BIN_LARGE + 1)
 _Static_assert(BINS <= MI_STAT_BINS, "mi_stats_t has room for all bins");
@@ -17,11 +17,10 @@ _Static_assert(BINS <= MI_STAT_BINS, "mi_stats_t has room for all bins");
 // ---- adding up ------------------------------------------------------------------------------------------------------
 
 static stats_t ended;
-static _Atomic(uint64_t) start_ns;
-static _Atomic(size_t) purged_before, purges_before, opens_before;  // at the last reset
-
-#define COUNTERS(ACT) \
-  ACT(extended) ACT(retired) ACT(searched) ACT(generic) ACT(mailed) ACT(delivered) ACT(adopted) ACT(reclaimed)
+static struct {
+  _Atomic(uint64_t) start_ns;
+  _Atomic(size_t) purged, purges, opens;  // at the last reset
+} since;
 
 static int64_t number_read(const int64_t* number) {
   return __atomic_load_n(number, __ATOMIC_RELAXED);
@@ -50,51 +49,35 @@ static void stat_merge(stat_t* to, const stat_t* from) {
 }
 
 void mim_stats_merge(stats_t* stats) {
-  for (size_t bin = 0; bin < BINS; bin++) {
-    stat_merge(&ended.bins[bin], &stats->bins[bin]);
-    stat_merge(&ended.page_bins[bin], &stats->page_bins[bin]);
-  }
-  stat_merge(&ended.requested, &stats->requested);
-  stat_merge(&ended.large, &stats->large);
-  stat_merge(&ended.pages, &stats->pages);
-  stat_merge(&ended.abandoned, &stats->abandoned);
-  stat_merge(&ended.heaps, &stats->heaps);
-  stat_merge(&ended.kept, &stats->kept);
-#define MERGE(name) number_add(&ended.name, stats->name);
-  COUNTERS(MERGE)
-#undef MERGE
+#define MERGE_BINS(member, name) \
+  for (size_t bin = 0; bin < BINS; bin++) stat_merge(&ended.member[bin], &stats->member[bin]);
+#define MERGE_COUNT(member, name) stat_merge(&ended.member, &stats->member);
+#define MERGE_COUNTER(member, name) number_add(&ended.member, stats->member);
+  THREAD_STATS(MERGE_BINS, MERGE_COUNT, MERGE_COUNTER)
+#undef MERGE_BINS
+#undef MERGE_COUNT
+#undef MERGE_COUNTER
   stats_clear(stats);
 }
 
 // Adds to a total; its peak is that of the sum so far, plus this one's.
-static void count_add(mi_stat_count_t* to, const stat_t* from, int64_t unit) {
-  int64_t current = number_read(&from->current) * unit;
-  int64_t peak = to->current + number_read(&from->peak) * unit;
-  to->total += number_read(&from->total) * unit;
-  to->current += current;
+static void count_add(mi_stat_count_t* to, const stat_t* from) {
+  int64_t peak = to->current + number_read(&from->peak);
+  to->total += number_read(&from->total);
+  to->current += number_read(&from->current);
   if (peak > to->peak) to->peak = peak;
   if (to->current > to->peak) to->peak = to->current;
 }
 
 static void stats_add(mi_stats_t* to, const stats_t* from) {
-  for (size_t bin = 0; bin < BINS; bin++) {
-    count_add(&to->malloc_bins[bin], &from->bins[bin], 1);
-    count_add(&to->page_bins[bin], &from->page_bins[bin], 1);
-  }
-  count_add(&to->malloc_requested, &from->requested, 1);
-  count_add(&to->malloc_large, &from->large, 1);
-  count_add(&to->pages, &from->pages, 1);
-  count_add(&to->pages_abandoned, &from->abandoned, 1);
-  count_add(&to->heaps, &from->heaps, 1);
-  count_add(&to->quarantine, &from->kept, 1);
-  to->pages_extended.total += number_read(&from->extended);
-  to->pages_retired.total += number_read(&from->retired);
-  to->page_searches.total += number_read(&from->searched);
-  to->generic_calls.total += number_read(&from->generic);
-  to->mailed.total += number_read(&from->mailed);
-  to->delivered.total += number_read(&from->delivered);
-  to->pages_adopted.total += number_read(&from->adopted);
-  to->pages_reclaimed.total += number_read(&from->reclaimed);
+#define ADD_BINS(member, name) \
+  for (size_t bin = 0; bin < BINS; bin++) count_add(&to->name[bin], &from->member[bin]);
+#define ADD_COUNT(member, name) count_add(&to->name, &from->member);
+#define ADD_COUNTER(member, name) to->name.total += number_read(&from->member);
+  THREAD_STATS(ADD_BINS, ADD_COUNT, ADD_COUNTER)
+#undef ADD_BINS
+#undef ADD_COUNT
+#undef ADD_COUNTER
 }
 
 static void thread_add(tld_t* tld, void* arg) {
@@ -123,9 +106,9 @@ static void add_process(mi_stats_t* stats) {
   stats->reserved = count_of(info.reserved, info.reserved, info.reserved);
   stats->committed = count_of(info.committed + meta, info.committed_peak + meta, info.opened + meta);
   stats->segments = count_of(info.segments, info.segments, info.segments);
-  stats->purged.total = (int64_t)(info.purged_total - atomic_load(&purged_before));
-  stats->purge_calls.total = (int64_t)(info.purge_calls - atomic_load(&purges_before));
-  stats->commit_calls.total = (int64_t)(info.open_calls - atomic_load(&opens_before));
+  stats->purged.total = (int64_t)(info.purged_total - atomic_load(&since.purged));
+  stats->purge_calls.total = (int64_t)(info.purge_calls - atomic_load(&since.purges));
+  stats->commit_calls.total = (int64_t)(info.open_calls - atomic_load(&since.opens));
   stats->mmap_calls.total = info.reserved == 0 ? 0 : 2;  // the region and the metadata
   stats->pages_abandoned.current = (int64_t)mim_abandoned_count();
   stat_t threads;
@@ -173,14 +156,35 @@ void mi_stats_reset(void) {
   stats_clear(&ended);
   region_info_t info;
   mim_region_info(&info);
-  atomic_store(&purged_before, info.purged_total);
-  atomic_store(&purges_before, info.purge_calls);
-  atomic_store(&opens_before, info.open_calls);
+  atomic_store(&since.purged, info.purged_total);
+  atomic_store(&since.purges, info.purge_calls);
+  atomic_store(&since.opens, info.open_calls);
 }
 
 size_t mi_stats_get_bin_size(size_t bin) {
   return bin < BIN_COUNT && bin != BIN_ODD && mim_process_init() ? mim_bins[bin].block_size : 0;
 }
+
+// ---- for tools that look from outside -------------------------------------------------------------------------------
+
+static const watch_t stats_watch[] = {
+#define WATCH_STAT(member, name) WATCH_MEMBER("stats." #name, stats_t, member),
+    THREAD_STATS(WATCH_STAT, WATCH_STAT, WATCH_STAT)
+#undef WATCH_STAT
+};
+const watch_table_t mim_watch_stats = WATCH_TABLE(NULL, stats_watch);
+
+static const watch_t ended_watch[] = {{"ended", 0, sizeof(ended)}};
+const watch_table_t mim_watch_ended = WATCH_TABLE(&ended, ended_watch);
+
+static const watch_t since_watch[] = {
+    WATCH_NUMBER("version.stats", MI_STAT_VERSION),
+    WATCH_MEMBER("since.start_ns", __typeof__(since), start_ns),
+    WATCH_MEMBER("since.purged", __typeof__(since), purged),
+    WATCH_MEMBER("since.purges", __typeof__(since), purges),
+    WATCH_MEMBER("since.opens", __typeof__(since), opens),
+};
+const watch_table_t mim_watch_since = WATCH_TABLE(&since, since_watch);
 
 // ---- the heap as it is ----------------------------------------------------------------------------------------------
 
@@ -219,12 +223,12 @@ static void facts_get(process_facts_t* facts) {
   size_t meta = mim_meta_committed();
   facts->commit = info.committed + meta;
   facts->commit_peak = info.committed_peak + meta;
-  uint64_t start = atomic_load_explicit(&start_ns, memory_order_relaxed);
+  uint64_t start = atomic_load_explicit(&since.start_ns, memory_order_relaxed);
   facts->elapsed_ms = start == 0 ? 0 : (size_t)((mim_os_clock_ns() - start) / 1000000);
 }
 
 void mim_stats_start(void) {
-  atomic_store_explicit(&start_ns, mim_os_clock_ns(), memory_order_relaxed);
+  atomic_store_explicit(&since.start_ns, mim_os_clock_ns(), memory_order_relaxed);
   if (mim_option(mi_option_show_stats) != 0) mim_os_keep_stderr();
 }
 
@@ -380,6 +384,7 @@ void mi_stats_print_out(mi_output_fun* out, void* arg) {
   counter_print(&sink, "purges", stats.purge_calls.total, false);
   row_print(&sink, "heaps", &stats.heaps, 0, false, "");
   row_print(&sink, "threads", &stats.threads, 0, false, "");
+  if (stats.held.total > 0) row_print(&sink, "held", &stats.held, 1, true, "freed large blocks, inaccessible");
   hook_print(line_print, &sink);
   process_print(&sink, &facts);
 }

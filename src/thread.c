@@ -6,8 +6,8 @@
 #include <limits.h>
 #include <pthread.h>
 
-#include "internal.h"
 #include "probes.h"
+#include "watch.h"
 
 #ifndef PTHREAD_DESTRUCTOR_ITERATIONS
 #define PTHREAD_DESTRUCTOR_ITERATIONS 4
@@ -42,6 +42,12 @@ static struct {
   pthread_key_t key;
   bool has_key;
 } threads;
+
+static const watch_t threads_watch[] = {
+    WATCH_MEMBER("threads.all", __typeof__(threads), all),
+    WATCH_MEMBER("threads.count", __typeof__(threads), count),
+};
+const watch_table_t mim_watch_threads = WATCH_TABLE(&threads, threads_watch);
 
 // ---- beginning ------------------------------------------------------------------------------------------------------
 

@@ -172,16 +172,36 @@ typedef struct stat_s {
 
 // Kept by each thread for itself and added to the process's when it ends or when they are asked for. Block counts per
 // bin are kept only in debug builds (MIM_DEBUG > 0); release builds count pages.
+//
+// The only list of it: BINS(member, name), an array of one stat_t for each bin; COUNT, a stat_t; COUNTER, a number that
+// only grows. The names are those of MI_STAT_TABLE (mimalloc-stats.h), which says what they mean.
+#define THREAD_STATS(BINS, COUNT, COUNTER) \
+  BINS(bins, malloc_bins) \
+  BINS(page_bins, page_bins) \
+  COUNT(requested, malloc_requested) \
+  COUNT(large, malloc_large) \
+  COUNT(heaps, heaps) \
+  COUNT(pages, pages) \
+  COUNT(abandoned, pages_abandoned) \
+  COUNT(kept, quarantine) \
+  COUNT(held, held) \
+  COUNTER(extended, pages_extended) \
+  COUNTER(retired, pages_retired) \
+  COUNTER(searched, page_searches) \
+  COUNTER(generic, generic_calls) \
+  COUNTER(mailed, mailed) \
+  COUNTER(delivered, delivered) \
+  COUNTER(adopted, pages_adopted) \
+  COUNTER(reclaimed, pages_reclaimed)
+
 typedef struct stats_s {
-  stat_t bins[BIN_LARGE + 1];        // blocks handed out (debug)
-  stat_t page_bins[BIN_LARGE + 1];   // pages
-  stat_t requested;                  // bytes asked for (debug)
-  stat_t large;                      // bytes of blocks with a page of their own
-  stat_t heaps;                      // first-class ones
-  stat_t pages;
-  stat_t abandoned;
-  stat_t kept;                       // bytes of freed blocks that the layer keeps out of use
-  int64_t extended, retired, searched, generic, mailed, delivered, adopted, reclaimed;
+#define STATS_BINS(member, name) stat_t member[BIN_LARGE + 1];
+#define STATS_COUNT(member, name) stat_t member;
+#define STATS_COUNTER(member, name) int64_t member;
+  THREAD_STATS(STATS_BINS, STATS_COUNT, STATS_COUNTER)
+#undef STATS_BINS
+#undef STATS_COUNT
+#undef STATS_COUNTER
 } stats_t;
 
 // ---- heaps and threads ----------------------------------------------------------------------------------------------

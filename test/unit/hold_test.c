@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "mimalloc-stats.h"
 #include "secure.h"
 
 // The library's system calls come through here: those that open memory fail when a test wants it.
@@ -95,6 +96,41 @@ static void test_destroyed(void** state) {
     assert_true(is_zero(q, sizes[i]));
     give(q);
   }
+}
+
+static mi_stats_t numbers(void) {
+  mi_stats_t_decl(stats);
+  assert_true(mi_stats_get(&stats));
+  return stats;
+}
+
+// Freed is freed, also while addresses are kept: held blocks count as held, not as in use, and once.
+static void test_counted(void** state) {
+  (void)state;
+  mi_collect(true);
+  mi_stats_t before = numbers();
+  char* blocks[COUNT];
+  int64_t bytes = 0;
+  for (size_t round = 0; round < 20; round++) {  // warm ones are used again, and grow cold
+    for (size_t i = 0; i < COUNT; i++) blocks[i] = take(sizes[i]);
+    mi_stats_t now = numbers();
+    assert_int_equal(now.pages.current, before.pages.current + (int64_t)COUNT);
+    assert_int_equal(now.page_bins[now.bin_count - 1].current,
+                     before.page_bins[now.bin_count - 1].current + (int64_t)COUNT);
+    bytes = now.malloc_large.current - before.malloc_large.current;
+    int64_t held = now.held.current;
+    for (size_t i = 0; i < COUNT; i++) give(blocks[i]);
+    now = numbers();
+    assert_int_equal(now.malloc_large.current, before.malloc_large.current);
+    assert_int_equal(now.pages.current, before.pages.current);
+    assert_true(round > 0 || now.held.current - held == bytes);  // later, others make room
+    assert_true(now.held.current > 0 && now.held.peak >= now.held.current && now.held.total >= now.held.peak);
+  }
+  mi_collect(true);
+  for (page_t* page; (page = sec_hold_out()) != NULL;) mim_page_give_up(mim_tls.heap, page);
+  assert_int_equal(numbers().held.current, 0);
+  assert_int_equal(numbers().malloc_large.current, before.malloc_large.current);
+  assert_int_equal(numbers().pages.current, before.pages.current);
 }
 
 // Nor do the three before it come back.
@@ -263,9 +299,11 @@ static void test_no_mapping_to_cool(void** state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_inaccessible), cmocka_unit_test(test_destroyed),  cmocka_unit_test(test_not_the_next),
-      cmocka_unit_test(test_cleared),      cmocka_unit_test(test_bounded),    cmocka_unit_test(test_sparse),
-      cmocka_unit_test(test_grows),        cmocka_unit_test(test_no_mapping), cmocka_unit_test(test_no_mapping_to_cool),
+      cmocka_unit_test(test_inaccessible), cmocka_unit_test(test_destroyed),
+      cmocka_unit_test(test_counted),      cmocka_unit_test(test_not_the_next),
+      cmocka_unit_test(test_cleared),      cmocka_unit_test(test_bounded),
+      cmocka_unit_test(test_sparse),       cmocka_unit_test(test_grows),
+      cmocka_unit_test(test_no_mapping),   cmocka_unit_test(test_no_mapping_to_cool),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
