@@ -35,11 +35,15 @@ install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_
 # Tools read reports and statistics of any build; they are the same in all.
 install(PROGRAMS "${PROJECT_SOURCE_DIR}/scripts/mimalloc-run" "${PROJECT_SOURCE_DIR}/scripts/mimalloc-report"
   "${PROJECT_SOURCE_DIR}/scripts/mimalloc-heap-map" "${PROJECT_SOURCE_DIR}/scripts/mimalloc-stats-prometheus"
+  "${PROJECT_SOURCE_DIR}/scripts/mimalloc-top"
   DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT tools)
-install(FILES "${PROJECT_SOURCE_DIR}/scripts/completion/mimalloc-run"
+install(FILES "${PROJECT_SOURCE_DIR}/scripts/mimalloc_watch.py"
+  DESTINATION "${CMAKE_INSTALL_DATADIR}/mimalloc" COMPONENT tools)
+install(FILES "${PROJECT_SOURCE_DIR}/scripts/completion/mimalloc-run" "${PROJECT_SOURCE_DIR}/scripts/completion/mimalloc-top"
   DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" COMPONENT tools)
 install(FILES "${PROJECT_SOURCE_DIR}/docs/man/mimalloc-run.1" "${PROJECT_SOURCE_DIR}/docs/man/mimalloc-report.1"
   "${PROJECT_SOURCE_DIR}/docs/man/mimalloc-heap-map.1" "${PROJECT_SOURCE_DIR}/docs/man/mimalloc-stats-prometheus.1"
+  "${PROJECT_SOURCE_DIR}/docs/man/mimalloc-top.1"
   DESTINATION "${CMAKE_INSTALL_MANDIR}/man1" COMPONENT tools)
 install(FILES "${PROJECT_SOURCE_DIR}/docs/man/mimalloc.7" DESTINATION "${CMAKE_INSTALL_MANDIR}/man7"
   COMPONENT tools)

@@ -6,7 +6,7 @@
 #   libmimalloc1, libmimalloc-secure1   one library each, as Debian wants it: named after the SONAME
 #   libmimalloc-hardened-dev            headers, archives, objects, pkg-config and CMake files (the short name is taken
 #                                       in Debian, by a package of a higher version)
-#   mimalloc-tools                      mimalloc-run and the tools that read reports, statistics and heap maps
+#   mimalloc-tools                      mimalloc-run and the tools that read reports, statistics, heap maps and running processes
 #
 # Only of builds with both products and their usual names. The components are those of the install rules.
 
@@ -87,8 +87,8 @@ endforeach()
   set(CPACK_COMPONENT_DEV_DESCRIPTION "Headers, static libraries, single objects, and files for pkg-config and CMake
  of the fast and of the hardened allocator.")
   set(CPACK_COMPONENT_TOOLS_DESCRIPTION "Runs programs with the hardened allocator, and checks that it will have an
- effect; makes its reports readable, draws maps of the heap, and turns
- statistics into the text form of Prometheus.")
+ effect; makes its reports readable, draws maps of the heap, shows the heap of
+ a running process, and turns statistics into the text form of Prometheus.")
   file(WRITE "${doc_dir}/libmimalloc1/shlibs" "libmimalloc 1 libmimalloc1 (>= ${version})\n")
   set(CPACK_DEBIAN_MIMALLOC_PACKAGE_CONTROL_EXTRA
     "${PROJECT_SOURCE_DIR}/cmake/package/triggers;${doc_dir}/libmimalloc1/shlibs")

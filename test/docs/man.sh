@@ -20,7 +20,7 @@ for page in "$top"/docs/man/*.[1-9]; do
   fi
 done
 
-for tool in mimalloc-run mimalloc-report mimalloc-heap-map mimalloc-stats-prometheus; do
+for tool in mimalloc-run mimalloc-report mimalloc-heap-map mimalloc-stats-prometheus mimalloc-top; do
   "$top/scripts/$tool" --help | grep -oE -- '--[a-z][a-z0-9-]+' | sort -u | while read -r option; do
     [[ $tool/$option == mimalloc-report/--help ]] || grep -qE -- "Fl -${option#--}( |,|\$)" "$top/docs/man/$tool.1" ||
       { echo "$tool.1 has no $option"; exit 1; }

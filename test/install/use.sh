@@ -35,10 +35,12 @@ expected=$(
     echo "$libdir/lib$name.a" "$libdir/$name.o" "$libdir/pkgconfig/$name.pc"
     echo "$libdir/cmake/mimalloc/$product-targets.cmake" "$libdir/cmake/mimalloc/$product-targets-CONFIG.cmake"
   done | tr ' ' '\n'
-  printf 'bin/%s\n' mimalloc-run mimalloc-report mimalloc-heap-map mimalloc-stats-prometheus
-  printf 'share/man/man1/%s.1\n' mimalloc-run mimalloc-report mimalloc-heap-map mimalloc-stats-prometheus
+  for tool in mimalloc-run mimalloc-report mimalloc-heap-map mimalloc-stats-prometheus mimalloc-top; do
+    printf '%s\n' "bin/$tool" "share/man/man1/$tool.1"
+  done
+  echo share/mimalloc/mimalloc_watch.py
   echo share/man/man7/mimalloc.7
-  echo share/bash-completion/completions/mimalloc-run
+  printf 'share/bash-completion/completions/%s\n' mimalloc-run mimalloc-top
   echo "$libdir/cmake/mimalloc/mimalloc-config.cmake"
   echo "$libdir/cmake/mimalloc/mimalloc-config-version.cmake"
   if grep -qix 'MI_PACKAGE:BOOL=ON' "$build/CMakeCache.txt" && [[ -d $build/package ]]; then
