@@ -41,6 +41,7 @@ typedef struct area_s {
   uint8_t* state;         // CLOSED, GUARD
   uint8_t* kept[STATES];  // as it was at os_keep
   uint8_t* opened;        // by the kernel: stays so
+  uint64_t* stale;        // a bit for each slice that was in use before os_keep: it does not read as zero
   uint64_t* used;         // a bit for each slice that was handed out, or whose pages changed, since os_restore
   size_t low, high;       // pages whose state ever changed before os_keep: in these, known states may differ
 } area_t;
@@ -55,6 +56,7 @@ static struct {
   uint64_t now;  // milliseconds
   uint64_t kept_now[STATES];
   unsigned now_kept;  // the state that was gone back to last
+  bool any_kept;
   uint32_t thread;
   bool mute;
 } os;
@@ -73,6 +75,7 @@ static void area_add(void* start, size_t size, bool open) {
   area->state = bytes_for(pages);
   for (unsigned i = 0; i < STATES; i++) area->kept[i] = bytes_for(pages);
   area->opened = bytes_for(pages);
+  area->stale = (uint64_t*)(void*)bytes_for(pages / SLICE_PAGES / 8 + 8);
   area->used = (uint64_t*)(void*)bytes_for(pages / SLICE_PAGES / 8 + 8);
   if (open) memset(area->opened, 1, pages);
 }
@@ -109,6 +112,8 @@ static void touched(area_t* area, size_t from, size_t to) {
 }
 
 // ---- guards ---------------------------------------------------------------------------------------------------------
+
+#define STALE UINT64_C(0x7374616c65737461)
 
 // What lies in a guard reads as zero when it is one no more. Until then its ends hold this, and are looked at.
 #define STAMP UINT64_C(0x6775617264706167)
@@ -318,6 +323,9 @@ span_t mim_region_alloc(size_t slices, size_t align, size_t wanted, int arena, b
   size_t page;
   area_t* area = area_of(span.start, &page);
   if (area != NULL) touched(area, page, page + slices * SLICE_PAGES);
+  for (size_t i = page / SLICE_PAGES; area != NULL && !os.any_kept && i < page / SLICE_PAGES + slices; i++) {
+    area->stale[i / 64] |= (uint64_t)1 << (i % 64);
+  }
   for (size_t at = span.slice, end = span.slice + slices; at < end;) {
     size_t segment = at / SEGMENT_SLICES, next = min_size(end, (segment + 1) * SEGMENT_SLICES);
     size_t high = next - segment * SEGMENT_SLICES;
@@ -362,6 +370,19 @@ static void words_forget(void) {
   word_count = 0;
 }
 
+// The library asks whether an OS page of stale memory is all zero: none is, whatever the run left there.
+static void make_stale(const area_t* area, size_t from, size_t to) {
+  for (size_t page = from; page < to; page++) {
+    if (!(area->state[page] & GUARD)) *(uint64_t*)(void*)(area->start + page * OS_PAGE) = STALE;
+  }
+}
+
+static void make_all_stale(const area_t* area) {
+  for (size_t slice = 0; slice < (area->high + SLICE_PAGES - 1) / SLICE_PAGES; slice++) {
+    if ((area->stale[slice / 64] >> (slice % 64)) & 1) make_stale(area, slice * SLICE_PAGES, (slice + 1) * SLICE_PAGES);
+  }
+}
+
 static void keep_pages(unsigned which) {
   for (size_t i = 0; i < word_count; i++) {
     size_t first = words[i].at * 64 * SLICE_PAGES;
@@ -372,6 +393,7 @@ static void keep_pages(unsigned which) {
   for (size_t i = 0; i < os.area_count; i++) {
     area_t* area = &os.areas[i];
     if (area->low < area->high) memcpy(area->kept[which] + area->low, area->state + area->low, area->high - area->low);
+    if (which == STATES - 1) make_all_stale(area);
   }
 }
 
@@ -384,6 +406,7 @@ void os_keep(unsigned which) {
     if (which != 0) model_fail("a known state uses memory that the first does not");
     used_before[segment] = used[segment];
   }
+  os.any_kept = true;
   os.kept_now[which] = os.now;
   os.kept_heap[which] = os.heap.size;
   os_forget(which);
@@ -411,8 +434,9 @@ static void all_pages_back(unsigned which) {
   for (size_t i = 0; i < word_count; i++) {
     area_t* area = words[i].area;
     for (uint64_t bits = area->used[words[i].at]; bits != 0; bits &= bits - 1) {
-      size_t slice = words[i].at * 64 + (size_t)__builtin_ctzll(bits);
-      pages_back(area, slice * SLICE_PAGES, (slice + 1) * SLICE_PAGES, which, true);
+      size_t slice = words[i].at * 64 + (size_t)__builtin_ctzll(bits), first = slice * SLICE_PAGES;
+      pages_back(area, first, first + SLICE_PAGES, which, true);
+      if (area->stale[words[i].at] & bits & -bits) make_stale(area, first, first + SLICE_PAGES);
     }
   }
   words_forget();

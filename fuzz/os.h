@@ -21,7 +21,7 @@ void os_tick(void);                       // time goes on by one step
 void os_thread(uint32_t id);              // which thread runs from now on
 void os_mute(void);                       // what the library writes to standard error is dropped
 
-// Known states: what is now is what os_restore goes back to.
+// Known states: what is now is what os_restore goes back to. In the last of them no block is in use.
 #define STATES 2
 void os_keep(unsigned which);
 void os_restore(unsigned which);   // the pages: before the metadata, which says where segments are

@@ -3,6 +3,7 @@
 // counts as used, and fuzz/os.c clears the rest.
 #include "state.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ static struct state_s {
   kept_t heap, segments, slots, extra_segments, extra_slots;
   size_t count, extra_count;  // of segments: the region's, and handed in
 } states[STATES];
+static unsigned last_kept;
 
 // Before the library starts, and before options are set (interp.c).
 extern const bool fuzz_driver_is_fast __attribute__((weak));
@@ -89,7 +91,16 @@ static kept_t keep_slots(size_t first, size_t count) {
   return keep(&mim_process.slots[first * SEGMENT_SLICES], count * SEGMENT_SLICES << SLOT_SHIFT);
 }
 
+// A forked child is a process of its own to the library, with new keys: to the fuzzer it is not.
+static void in_child(void) {
+  state_restore(last_kept);
+}
+
 void state_keep(unsigned which) {
+  static bool registered;
+  if (!registered) must(pthread_atfork(NULL, NULL, in_child) == 0, "no handler for forks");
+  registered = true;
+  last_kept = which;
   struct state_s* state = &states[which];
   os_keep(which);
   const os_range_t* maps;
