@@ -129,6 +129,12 @@ static void keep_states(void) {
   probe_thread_new(&other);
   probe_thread_in(&other);  // one that ends, so that the blocks are in no heap
   size_t count = use_slices(mi_heap_get_default(), USED_SLICES, blocks);
+  model.low = UINTPTR_MAX;
+  for (size_t i = 0; i < count; i++) {
+    uintptr_t start = (uintptr_t)blocks[i];
+    if (start < model.low) model.low = start;
+    if (start + SMALL > model.high) model.high = start + SMALL;
+  }
   probe_thread_end();
   probe_thread_in(&main_thread);
   state_keep(FRESH);
@@ -173,7 +179,8 @@ void worker_end(worker_t* worker) {
 void run_begin(const uint8_t* data) {
   uint64_t seed;
   memcpy(&seed, data, sizeof(seed));
-  if (os_simulated && seed % 8 == 7) state_restore(FRESH);
+  model.fresh = os_simulated && seed % 8 == 7;
+  if (model.fresh) state_restore(FRESH);
   model.random = seed;
   model.op_number = 0;
   model.op_name = "begin";

@@ -87,7 +87,8 @@ typedef struct model_s {
   int64_t blocks_before, heaps_before;  // what the statistics showed when the model was empty
   uint64_t random;          // for choices that the bytes leave open
   notice_t notice;
-  uintptr_t low, high;      // bounds of memory that may be handed out, besides what was handed in
+  bool fresh;               // the run began among blocks of the interpreter's own (keep_states), which lie
+  uintptr_t low, high;      // between these
 } model_t;
 
 extern model_t model;
