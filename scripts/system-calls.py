@@ -32,7 +32,8 @@ CALLS = {
                                        "must not change read-only"),
     "madvise": (False, (START, WORK), "gives memory back (`MADV_DONTNEED`), puts guards in (`MADV_GUARD_INSTALL`), keeps "
                                       "keys out of child processes (`MADV_WIPEONFORK`), asks for huge pages or none"),
-    "prctl": (False, (START,), "names memory, for `/proc/PID/maps` (`PR_SET_VMA_ANON_NAME`)"),
+    "prctl": (False, (START,), "names memory, for `/proc/PID/maps` (`PR_SET_VMA_ANON_NAME`); in the secure library, asks "
+                               "whether there is a seccomp filter (`PR_GET_SECCOMP`)"),
     "gettid": (False, (START, THREAD, REPORT), "the number of a thread, for start, locks and reports"),
     "futex": (False, (WORK,), "waits for another thread that holds a lock, and wakes who waits"),
     "sched_yield": (False, (WORK,), "lets a thread go on that is just ending, or that holds a lock for a few instructions"),
@@ -42,7 +43,8 @@ CALLS = {
     "getrandom": (True, (START,), "the root key; once more later where the kernel had no random numbers yet (early boot)"),
     "rt_sigprocmask": (True, (START, REPORT), "at start, finds out whether guards take effect (it is a read of memory that "
                                               "answers and does not fault); holds signals back while a report is written"),
-    "mseal": (True, (START,), "fixes options and hooks for the life of the process"),
+    "mseal": (True, (START,), "fixes options and hooks for the life of the process; left out where there is a "
+                               "seccomp filter already, which may be older than this call and kill for it"),
     "openat": (False, (START, OPTION, ASKED, FALLBACK), "at start, `/proc/sys/vm/max_map_count` (the secure library); "
                                                         "statistics, `/proc/self/statm`; files named by options; "
                                                         "`/dev/urandom` where `getrandom` is refused"),
@@ -119,12 +121,12 @@ One that is set before, also:
 {before}
 ```
 
-Refused calls are not fatal by themselves: with `EPERM` or `ENOSYS` for `prctl`, `mseal` or `getrandom` the library goes
-on, without names, with options that are read-only but not sealed, with `/dev/urandom`. `mmap`, `mprotect`, `munmap`
-and `madvise` it cannot do without. Files named by options (`MIMALLOC_REPORT`, `MIMALLOC_HEAP_MAP`) are opened when they are written: with these
-options allow `openat` and `close`, too. `scripts/system-calls.py --header` prints the first list as lines `ALLOW(name),`
-for a filter in C; the test `docs.calls` runs a program with threads, and a double free, inside such a filter. What the
-program and the C library need comes on top ([linking](linking.md) has an example).
+Refused calls are not fatal by themselves: with `EPERM` or `ENOSYS` for `prctl` or `getrandom` the library goes on, without
+names, with `/dev/urandom`. `mmap`, `mprotect`, `munmap` and `madvise` it cannot do without. Files named by options
+(`MIMALLOC_REPORT`, `MIMALLOC_HEAP_MAP`) are opened when they are written: with these options allow `openat` and `close`,
+too. `scripts/system-calls.py --header` prints the first list as lines `ALLOW(name),` for a filter in C; the test
+`docs.calls` runs a program with threads, and a double free, inside such a filter. What the program and the C library
+need comes on top ([linking](linking.md) has an example).
 """
 
 

@@ -48,7 +48,8 @@ bool mim_os_guard_supported(void* open_page);
 bool mim_os_guard_install(void* addr, size_t size);
 bool mim_os_guard_remove(void* addr, size_t size);
 
-// Makes a range read-only for good: mprotect, and mseal(2) where the kernel has it (Linux 6.10).
+// Makes a range read-only for good: mprotect, and mseal(2) where the kernel has it (Linux 6.10) and no seccomp filter was
+// there before the process began.
 // Returns 0 when refused, 1 when read-only, 2 when also sealed.
 int mim_os_seal(void* addr, size_t size);
 

@@ -102,6 +102,8 @@ gives 0 '^max_map_count: +[0-9u]' run --check
 gives 0 '^overcommit: +[012u]' run --check
 gives 0 '^seccomp: +a filter is in force' "$filter" "$tool" --library "$library" --check
 gives 0 '^constants: +read-only; mseal' "$filter" "$tool" --library "$library" --check
+gives 0 '^constants: +read-only; mseal' "$filter" --kill "$tool" --library "$library" --check
+gives 0 '^still here$' "$filter" --kill "$tool" --library "$library" echo still here
 gives 0 'getrandom is refused|perl is not there' "$filter" "$tool" --library "$library" --check
 printf '#!/bin/sh\necho from the script\n' >script
 chmod +x script

@@ -3,6 +3,7 @@
 #include "child.h"
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "secure.h"
 
@@ -10,8 +11,9 @@
 #define SYS_mseal 462
 #endif
 
-// Does this kernel have mseal(2)? Tried on a page of our own.
+// Does this kernel have mseal(2), and is there no filter? Tried on a page of our own.
 static bool kernel_seals(void) {
+  if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) > 0) return false;
   void* page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   assert_true(page != MAP_FAILED);
   return syscall(SYS_mseal, page, 4096, 0) == 0;
