@@ -3,7 +3,7 @@
 
 usage: grow.py TARGET DIRECTORY [COUNT]
 
-TARGET is api, misuse, threads or corrupt. The names and codes of operations come from ops.h. What comes out depends on
+TARGET is api, misuse, threads, corrupt or process. The names and codes of operations come from ops.h. What comes out depends on
 nothing but the arguments.
 """
 import os
@@ -12,7 +12,11 @@ import re
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TARGETS = {"api": "API", "misuse": "MISUSE", "threads": "THREADS", "corrupt": "CORRUPT"}
+TARGETS = {"api": "API", "misuse": "MISUSE", "threads": "THREADS", "corrupt": "CORRUPT",
+           "process": "PROCESS"}
+
+OPTIONS = re.findall(r"^OPTION\((\w+)", open(os.path.join(HERE, "../src/options.def")).read(), re.M)
+PROFILE = OPTIONS.index("profile")
 
 
 def operations():
@@ -20,7 +24,9 @@ def operations():
     for code, name, targets in re.findall(r"OP\((\d+), (\w+), ([A-Z_ |]+)\)", open(os.path.join(HERE, "ops.h")).read()):
         words = set(targets.replace("FOR_", "").split(" | "))
         if "SINGLE" in words:
-            words |= {"API", "MISUSE", "CORRUPT"}
+            words |= {"API", "MISUSE", "CORRUPT", "PROCESS"}
+        if "WRONG" in words:
+            words |= {"MISUSE", "CORRUPT", "PROCESS"}
         if "ALL" in words:
             words |= set(TARGETS.values())
         found.append((int(code), name, words))
@@ -82,6 +88,25 @@ def sequence(rng, ops, code_of, threads):
     return b"".join(out)
 
 
+# What fuzz_process begins with: an environment, system calls that fail, or nothing special.
+def beginning(rng, code_of):
+    out = []
+    for _ in range(rng.choice((0, 1, 2, 4))):
+        out.append(op(code_of["environment"], 0, rng))
+    if rng.random() < 0.3:
+        out.append(op(code_of["environment"], 0, rng, a=rng.choice((5, 6)), c=PROFILE, d=2))
+    for _ in range(rng.choice((0, 0, 1, 2))):
+        out.append(op(code_of["deny"], rng.randrange(256), rng))
+    return out
+
+
+# Threads, children and failing system calls among what a sequence does anyway.
+def events(rng, code_of, out):
+    for _ in range(rng.choice((1, 2, 5))):
+        name = rng.choice(["fork", "thread", "thread", "access", "deny", "facts", "alloc_more", "sampling"])
+        out.insert(rng.randrange(len(out) + 1), op(code_of[name], rng.randrange(256), rng))
+
+
 def main():
     if len(sys.argv) < 3 or sys.argv[1] not in TARGETS:
         sys.exit(__doc__.strip())
@@ -94,7 +119,12 @@ def main():
     rng = random.Random("seeds of " + sys.argv[1])
     for number in range(count):
         with open(os.path.join(sys.argv[2], f"grown-{number:03}"), "wb") as out:
-            out.write(sequence(rng, ops, code_of, known == "THREADS"))
+            data = sequence(rng, ops, code_of, known == "THREADS")
+            if known == "PROCESS":
+                operations_of = [data[i:i + 6] for i in range(8, len(data), 6)]
+                events(rng, code_of, operations_of)
+                data = data[:8] + b"".join(beginning(rng, code_of) + operations_of)
+            out.write(data)
 
 
 main()

@@ -1,5 +1,6 @@
 // The interpreter: decodes operations, runs them, and sees to it that one run leaves nothing behind for the next.
 // Started once in a process by each target, on the thread that runs the first worker.
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "model.h"
 #include "os.h"
 #include "state.h"
+#include "process.h"
 
 // ---- the table ------------------------------------------------------------------------------------------------------
 
@@ -20,6 +22,16 @@ typedef struct entry_s {
 #define OP_ENTRY(code, name, targets) [code] = {op_##name, #name, targets},
 static const entry_t table[OP_CODES] = {OP_TABLE(OP_ENTRY)};
 #undef OP_ENTRY
+
+bool op_is(const op_t* op, op_fun* run) {
+  return table[op->code % OP_CODES].run == run;
+}
+
+// The plain build does not notice misuse.
+static bool is_known(const entry_t* entry) {
+  bool legal = (entry->targets & (FOR_API | FOR_THREADS)) != 0 || (entry->targets & FOR_MISUSE) == 0;
+  return entry->run != NULL && (entry->targets & model.target) != 0 && (legal || mi_is_secure());
+}
 
 const char* op_name(uint8_t code) {
   const char* name = table[code % OP_CODES].name;
@@ -38,7 +50,7 @@ op_t op_at(const uint8_t* data, size_t index) {
 
 void op_run(const op_t* op) {
   const entry_t* entry = &table[op->code % OP_CODES];
-  if (entry->run == NULL || (entry->targets & model.target) == 0) return;
+  if (!is_known(entry)) return;
   if (model.trace) {
     model_say("%4zu thread %d: %-18s slot %3u  a %3u b %3u c %3u d %3u  size %zu align %zu\n", model.op_number,
               me->number, entry->name, op->slot, op->a, op->b, op->c, op->d, size_of_code(op->a, op->b),
@@ -46,6 +58,8 @@ void op_run(const op_t* op) {
   }
   if (!model.parallel) model.op_name = entry->name;
   os_tick();
+  model.misuses = (entry->targets & FOR_MISUSE) != 0 && (entry->targets & FOR_API) == 0;
+  errno = 0;
   entry->run(op);
   if (model.slow) probe_walk();
   if (model.parallel) return;
@@ -65,10 +79,20 @@ static void on_violation(const mi_violation_t* violation, void* arg) {
   notice->fault = violation->fault;
   notice->address = violation->address;
   notice->block = violation->block;
+  if (violation->severity != MI_SEVERITY_ABORT) return;
+  must(model.misuses && process_may_end != NULL, "a violation ends the process: %s at %p", violation->text,
+       violation->address);
+  process_may_end(ENDS_BY_ABORT);
 }
+
+void fuzz_own_options(void) __attribute__((weak));  // defined by a target that starts with the options of its input
 
 // Before the library starts, which it does at the latest in its own constructor.
 __attribute__((constructor(102))) static void set_options(void) {
+  if (fuzz_own_options != NULL) {
+    os_simulated = false;
+    return;
+  }
   mi_option_set(mi_option_on_violation, MI_SEVERITY_REPORT);
   mi_option_set(mi_option_sample_rate, 0);   // which blocks are sampled would hang on what ran before
   mi_option_set(mi_option_fault_report, 0);  // a fault is a crash, and the fuzzer's
@@ -93,6 +117,7 @@ static void reports_away(void) {
   if (__sanitizer_set_report_fd != NULL) __sanitizer_set_report_fd((void*)(intptr_t)model.standard_error);
   dup2(nowhere, STDERR_FILENO);
   close(nowhere);
+  if (model.target == FOR_PROCESS) return;
   mi_register_output(on_output, NULL);
   os_mute();
 }
@@ -148,10 +173,10 @@ void interp_start(unsigned target) {
   model.slow = getenv("FUZZ_SLOW") != NULL;
   model.trace = getenv("FUZZ_TRACE") != NULL;
   model.standard_error = STDERR_FILENO;
-  if ((target & (FOR_MISUSE | FOR_CORRUPT)) && !model.trace) reports_away();
+  if ((target & FOR_WRONG) && !model.trace) reports_away();
   probe_start();
-  model.keeps = mi_profile() >= MI_PROFILE_STRICT;
-  arenas_start();
+  model.keeps = mi_profile() >= MI_PROFILE_STRICT || model.lax;
+  if (target != FOR_PROCESS) arenas_start();
   mi_register_violation(on_violation, NULL);
   if (os_simulated) keep_states();
 }
@@ -200,6 +225,7 @@ void run_end(void) {
     if (slot->block.p != NULL) free_by(slot, 0, 0);
   }
   op_option(&(op_t){.slot = 8});
+  subprocs_end();
 }
 
 void run_over(void) {

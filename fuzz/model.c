@@ -38,6 +38,7 @@ void model_fail(const char* format, ...) {
   va_end(args);
   model_say("fuzz: operation %zu (%s), thread %d: %s\n", model.op_number, model.op_name == NULL ? "end" : model.op_name,
             me == NULL ? -1 : me->number, line);
+  if (model.failed != NULL) *model.failed = true;
   abort();
 }
 

@@ -74,7 +74,10 @@ typedef struct model_s {
   bool slow;                // walk whole structures after each operation, check whole blocks
   bool parallel;            // threads run freely
   bool keeps;               // freed blocks are kept in quarantine, and count as used until they leave it
+  bool lax;                 // system calls fail, or options differ: memory may run out, guards may be missing
   bool trace;               // print each operation, and all reports
+  bool misuses;             // what is run now is wrong, and may be reported
+  bool* failed;             // set before a failure ends the process, if anybody wants to know
   int standard_error;
   slot_t slots[SLOTS];
   block_t graves[GRAVES];   // freed blocks, for stale pointers
@@ -137,13 +140,14 @@ typedef struct probe_thread_s {
   uintptr_t words[4];
 } probe_thread_t;
 void probe_start(void);                      // once in a process
-void probe_hand_in(void* start, size_t size);  // memory that was handed in counts as the allocator's
 void probe_thread_new(probe_thread_t* thread);      // of a thread that has not called the library yet
 void probe_thread_out(probe_thread_t* thread);      // what the library keeps of the running thread
 void probe_thread_in(const probe_thread_t* thread);
 void probe_thread_end(void);                        // what the library does when the running thread ends
 void probe_reseed(uint64_t seed);            // keys and counters as in a new thread
 void probe_walk(void);                       // debug invariants of all heaps of the thread
+bool probe_ready(void);                      // the library and the thread have started
+void probe_done(void);                       // as at the process's end
 bool probe_in_region(const void* p, size_t size);
 size_t probe_room(const void* p);            // bytes of the block, slack included
 size_t probe_index(const void* p);           // number in its page; 0: large
@@ -173,6 +177,10 @@ void pile_free_all(pile_t* pile);
 // Frees the block of a locked slot, by the function that `how` chooses.
 void free_by(slot_t* slot, uint8_t how, uint8_t more);
 
+// Whether there may be no memory for a request in heap `index`: it is bound to an arena, or system calls fail.
+bool may_fail(unsigned index);
+void check_errno(void);                      // after a request that failed
+
 // ops_heap.c
 void heaps_begin(void);                      // the thread has its backing heap only
 void heaps_end(void);
@@ -180,6 +188,9 @@ size_t model_blocks(const mi_heap_t* heap);  // live ones, of every heap for NUL
 int64_t stats_blocks(int64_t* heaps);
 void arenas_start(void);
 void arenas_warm_up(void (*use)(mi_heap_t* heap));  // calls it with a heap of each
+
+// ops_more.c
+void subprocs_end(void);
 
 // interp.c
 void interp_start(unsigned target);          // once in a process
@@ -194,5 +205,6 @@ int run_single(unsigned target, const uint8_t* data, size_t size);
 size_t ops_count(size_t size);
 op_t op_at(const uint8_t* data, size_t index);
 const char* op_name(uint8_t code);
+bool op_is(const op_t* op, op_fun* run);
 
 #endif

@@ -28,8 +28,10 @@ enum {
   FOR_MISUSE = 2,
   FOR_THREADS = 4,
   FOR_CORRUPT = 8,
-  FOR_SINGLE = FOR_API | FOR_MISUSE | FOR_CORRUPT,
+  FOR_PROCESS = 16,
+  FOR_SINGLE = FOR_API | FOR_MISUSE | FOR_CORRUPT | FOR_PROCESS,
   FOR_ALL = FOR_SINGLE | FOR_THREADS,
+  FOR_WRONG = FOR_MISUSE | FOR_CORRUPT | FOR_PROCESS,
 };
 
 // OP(code, name, targets): the function is op_NAME. Sizes are two bytes (size_of_code), alignments one.
@@ -70,26 +72,37 @@ enum {
   OP(33, ask_outside, FOR_ALL)          /* questions about addresses that are no blocks */                    \
   OP(34, grow_large, FOR_ALL)           /* c: how many steps; d: how far each; from 64 KiB on */              \
   OP(35, reuse_large, FOR_ALL)          /* c blocks are freed, and wanted again d OS pages smaller */         \
+  OP(36, alloc_more, FOR_ALL)           /* c: which of the rarer functions */                                 \
+  OP(37, facts, FOR_ALL)                /* a: what the library says of itself and of the process */           \
+  OP(38, subproc, FOR_ALL)                                                                                    \
+  OP(39, sampling, FOR_PROCESS)         /* of heap d: a,b rate; c bounds of sizes */                          \
   /* misuse: the block of the slot is misused, detection is awaited at once */                                \
-  OP(40, double_free, FOR_MISUSE | FOR_CORRUPT)                                                               \
-  OP(41, stale_free, FOR_MISUSE | FOR_CORRUPT)   /* of a block that was freed earlier */                      \
-  OP(42, interior_free, FOR_MISUSE | FOR_CORRUPT)                                                             \
-  OP(43, foreign_free, FOR_MISUSE | FOR_CORRUPT)                                                              \
-  OP(44, wild_free, FOR_MISUSE | FOR_CORRUPT)    /* of any address of the region */                           \
-  OP(45, overflow, FOR_MISUSE)                                                                                \
-  OP(46, underflow, FOR_MISUSE)                                                                               \
+  OP(40, double_free, FOR_WRONG)                                                                              \
+  OP(41, stale_free, FOR_WRONG)                  /* of a block that was freed earlier */                      \
+  OP(42, interior_free, FOR_WRONG)                                                                            \
+  OP(43, foreign_free, FOR_WRONG)                                                                             \
+  OP(44, wild_free, FOR_WRONG)                   /* of any address of the region */                           \
+  OP(45, overflow, FOR_MISUSE | FOR_PROCESS)                                                                  \
+  OP(46, underflow, FOR_MISUSE | FOR_PROCESS)                                                                 \
   OP(47, write_after_free, FOR_MISUSE)                                                                        \
-  OP(48, size_mismatch, FOR_MISUSE | FOR_CORRUPT)                                                             \
-  OP(49, align_mismatch, FOR_MISUSE | FOR_CORRUPT)                                                            \
-  OP(50, family_mismatch, FOR_MISUSE | FOR_CORRUPT)                                                           \
-  OP(51, use_freed, FOR_MISUSE | FOR_CORRUPT)    /* realloc, expand, usable_size of a freed block */          \
+  OP(48, size_mismatch, FOR_WRONG)                                                                            \
+  OP(49, align_mismatch, FOR_WRONG)                                                                           \
+  OP(50, family_mismatch, FOR_WRONG)                                                                          \
+  OP(51, use_freed, FOR_WRONG)                   /* realloc, expand, usable_size of a freed block */          \
   OP(52, use_dead_heap, FOR_MISUSE)                                                                           \
   OP(53, access_outside, FOR_MISUSE)             /* where there must be no access: guards, 0 bytes, freed */  \
   OP(54, checked_memory, FOR_MISUSE)             /* memcpy and its like, up to the end and over it */         \
+  OP(55, checked_text, FOR_MISUSE)               /* strcat and its like, and the fortified forms */           \
   /* the attacker: writes that stay in the region */                                                          \
   OP(56, scribble, FOR_CORRUPT)         /* at an offset from a block */                                       \
   OP(57, scribble_freed, FOR_CORRUPT)   /* into a block that was freed */                                     \
-  OP(58, scribble_near, FOR_CORRUPT)    /* round its ends */
+  OP(58, scribble_near, FOR_CORRUPT)    /* round its ends */                                                  \
+  /* the process: those of its environment come before it starts the library */                               \
+  OP(59, environment, FOR_PROCESS)      /* c: which option; a,b,d its value */                                \
+  OP(60, deny, FOR_PROCESS)             /* slot: which system calls fail; a: from which on; b: how many; c: how */ \
+  OP(61, fork, FOR_PROCESS)             /* the next c operations run in a child; a: and in the parent */      \
+  OP(62, thread, FOR_PROCESS)           /* they run on a thread, which ends; a: or stays */                   \
+  OP(63, access, FOR_PROCESS)           /* of what must not be accessed: a handler recovers, or the process ends */
 
 // What a size code stands for: mostly small sizes, sizes next to powers of two, sizes of all bins, large sizes.
 static inline size_t size_of_code(uint8_t a, uint8_t b) {

@@ -30,10 +30,20 @@ static mi_heap_t* heap_known(mi_heap_t* heap) {
   return model.target == FOR_THREADS ? NULL : heap;
 }
 
-static void born(slot_t* slot, block_t block, bool zero, bool may_fail) {
-  if (block.p != NULL || !may_fail) {
+bool may_fail(unsigned index) {
+  return me->bound[index] || model.lax;
+}
+
+void check_errno(void) {
+  must(errno == ENOMEM, "errno is %d after a request for which there was no memory", errno);
+}
+
+static void born(slot_t* slot, block_t block, bool zero, bool failure_is_fine) {
+  if (block.p != NULL || !failure_is_fine) {
     block.heap = heap_known(block.heap);
     block_born(slot, block, zero);
+  } else {
+    check_errno();
   }
   slot_give(slot);
 }
@@ -69,7 +79,7 @@ void op_alloc(const op_t* op) {
       check_told(block.p, told);
       break;
   }
-  bool bound = me->bound[me->default_heap];
+  bool bound = may_fail((unsigned)me->default_heap);
   if (block.p != NULL && !mi_is_secure() && size > 0) {
     must(mi_good_size(size) >= size, "mi_good_size(%zu) is less", size);
     must(mi_usable_size(block.p) <= mi_good_size(size), "the usable size is above mi_good_size(%zu)", size);
@@ -95,7 +105,7 @@ void op_alloc_zero(const op_t* op) {
       block.p = size <= MI_SMALL_SIZE_MAX ? mi_uzalloc_small(size, &told) : mi_rezalloc(NULL, size);
       break;
   }
-  born(slot, block, true, me->bound[me->default_heap]);
+  born(slot, block, true, may_fail((unsigned)me->default_heap));
 }
 
 void op_alloc_aligned(const op_t* op) {
@@ -114,6 +124,7 @@ void op_alloc_aligned(const op_t* op) {
     case 3:
       error = mi_posix_memalign(&p, align, size);
       must((error == EINVAL) == (align < sizeof(void*)) || error == ENOMEM, "mi_posix_memalign(%zu): %d", align, error);
+      if (error != 0) errno = ENOMEM;
       block.p = p;
       break;
     case 4: block.p = mi_memalign(align, size); break;
@@ -124,7 +135,7 @@ void op_alloc_aligned(const op_t* op) {
     case 9: zero = true, block.p = mi_uzalloc_aligned(size, align, &told), check_told(block.p, told); break;
     default: block.p = mi_realloc_aligned(NULL, size, align); break;
   }
-  born(slot, block, zero, me->bound[me->default_heap] || error == EINVAL);
+  born(slot, block, zero, may_fail((unsigned)me->default_heap) || error == EINVAL);
 }
 
 void op_alloc_offset(const op_t* op) {
@@ -140,7 +151,7 @@ void op_alloc_offset(const op_t* op) {
     case 2: block.p = mi_zalloc_aligned_at(size, align, offset); break;
     default: block.p = mi_calloc_aligned_at(1, size, align, offset); break;
   }
-  born(slot, block, zero, me->bound[me->default_heap]);
+  born(slot, block, zero, may_fail((unsigned)me->default_heap));
 }
 
 void op_alloc_new(const op_t* op) {
@@ -148,7 +159,7 @@ void op_alloc_new(const op_t* op) {
   slot_t* slot = slot_empty(op, size + align);
   if (slot == NULL) return;
   block_t block = {.size = size, .heap = heap_now(), .family = MI_FAMILY_NEW};
-  bool bound = me->bound[me->default_heap];
+  bool bound = may_fail((unsigned)me->default_heap);
   unsigned form = op->c % 10;
   if (bound) form = form / 2 * 2;  // those that throw end the process where there is no C++ library
   if (form >= 5) block.family = MI_FAMILY_NEW_ARRAY;
@@ -176,6 +187,7 @@ void op_alloc_heap(const op_t* op) {
   block_t block = {.size = size, .heap = heap};
   size_t count = factor_of(size, op->c >> 4);
   bool zero = false, small = size <= MI_SMALL_SIZE_MAX;
+  errno = ENOMEM;
   switch (op->c % 8) {
     case 0: block.p = mi_heap_malloc(heap, size); break;
     case 1: zero = true, block.p = mi_heap_zalloc(heap, size); break;
@@ -184,17 +196,17 @@ void op_alloc_heap(const op_t* op) {
     case 4: block.p = small ? mi_heap_malloc_small(heap, size) : mi_heap_malloc(heap, size); break;
     case 5: zero = true, block.p = small ? mi_heap_zalloc_small(heap, size) : mi_heap_zalloc(heap, size); break;
     case 6:
-      if (me->bound[index]) break;
+      if (may_fail(index)) break;  // they throw
       block.family = MI_FAMILY_NEW;
       block.p = mi_heap_alloc_new(heap, size);
       break;
     default:
-      if (me->bound[index]) break;
+      if (may_fail(index)) break;
       block.family = MI_FAMILY_NEW;
       block.p = mi_heap_alloc_new_n(heap, count, size / count);
       break;
   }
-  born(slot, block, zero, me->bound[index]);
+  born(slot, block, zero, may_fail(index));
 }
 
 void op_alloc_heap_aligned(const op_t* op) {
@@ -215,7 +227,7 @@ void op_alloc_heap_aligned(const op_t* op) {
     case 4: block.p = mi_heap_calloc_aligned(heap, 1, size, align); break;
     default: block.p = mi_heap_calloc_aligned_at(heap, 1, size, align, offset); break;
   }
-  born(slot, block, zero, me->bound[index]);
+  born(slot, block, zero, may_fail(index));
 }
 
 void op_alloc_text(const op_t* op) {
@@ -249,7 +261,7 @@ void op_alloc_text(const op_t* op) {
   if (block.p != NULL && op->c % 8 != 3) {
     must(memcmp(block.p, source, length) == 0 && block.p[length] == 0, "a copied text of %zu differs", length);
   }
-  born(slot, block, false, me->bound[me->default_heap] || in_heap);
+  born(slot, block, false, may_fail((unsigned)me->default_heap) || in_heap);
 }
 
 // ---- what cannot be met ---------------------------------------------------------------------------------------------
@@ -392,9 +404,10 @@ static void moved(slot_t* slot, uint8_t* p, size_t size, mi_heap_t* heap, bool z
 }
 
 // After a reallocation that may have failed for want of memory: then nothing has changed.
-static void resized(slot_t* slot, uint8_t* p, size_t size, mi_heap_t* heap, bool zero, bool may_fail) {
+static void resized(slot_t* slot, uint8_t* p, size_t size, mi_heap_t* heap, bool zero, bool failure_is_fine) {
   if (p == NULL) {
-    must(may_fail, "no memory to reallocate to %zu bytes", size);
+    must(failure_is_fine, "no memory to reallocate to %zu bytes", size);
+    check_errno();
     contents_check(slot->block.p, &slot->block, slot->block.size);
   } else {
     moved(slot, p, size, heap, zero);
@@ -415,7 +428,7 @@ void op_realloc(const op_t* op) {
   size_t size = size_of_code(op->a, op->b);
   slot_t* slot = slot_to_resize(op, size);
   if (slot == NULL) return;
-  bool bound = me->bound[me->default_heap];
+  bool bound = may_fail((unsigned)me->default_heap);
   uint8_t* p = slot->block.p;
   void* moving = p;
   size_t count = factor_of(size, op->d), before = mi_usable_size(p), pre = 0, post = 0;
@@ -472,7 +485,7 @@ void op_realloc_zero(const op_t* op) {
       default: p = mi_heap_recalloc(heap_now(), p, count, size / count); break;
     }
   }
-  resized(slot, p, size, heap_now(), true, me->bound[me->default_heap]);
+  resized(slot, p, size, heap_now(), true, may_fail((unsigned)me->default_heap));
 }
 
 void op_realloc_aligned(const op_t* op) {
@@ -497,7 +510,7 @@ void op_realloc_aligned(const op_t* op) {
     slot->block.align = align;
     slot->block.offset = offset;
   }
-  resized(slot, p, size, heap_now(), zero, me->bound[me->default_heap]);
+  resized(slot, p, size, heap_now(), zero, may_fail((unsigned)me->default_heap));
 }
 
 void op_realloc_heap(const op_t* op) {
@@ -511,9 +524,9 @@ void op_realloc_heap(const op_t* op) {
   switch (op->c % 3) {
     case 0: p = mi_heap_realloc(heap, p, size); break;
     case 1: p = mi_heap_reallocn(heap, p, 1, size); break;
-    default: p = me->bound[index] ? mi_heap_realloc(heap, p, size) : mi_heap_reallocf(heap, p, size); break;
+    default: p = may_fail(index) ? mi_heap_realloc(heap, p, size) : mi_heap_reallocf(heap, p, size); break;
   }
-  resized(slot, p, size, heap, false, me->bound[index]);
+  resized(slot, p, size, heap, false, may_fail(index));
 }
 
 void op_expand(const op_t* op) {

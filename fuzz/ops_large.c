@@ -17,7 +17,7 @@ static size_t large_size(uint8_t a, uint8_t b) {
 
 // In the secure build the byte behind the block's room faults.
 static void guard_check(const uint8_t* p) {
-  if (!mi_is_secure() || model.target == FOR_CORRUPT || probe_index(p) != 0) return;
+  if (!mi_is_secure() || model.target == FOR_CORRUPT || model.lax || probe_index(p) != 0) return;
   const uint8_t* end = p + probe_room(p);
   must(!probe_access(end), "%p can be read: behind the large block at %p", (const void*)end, (const void*)p);
 }
@@ -29,7 +29,7 @@ static bool grow_to(slot_t* slot, size_t size, bool zero) {
   block_t old = slot->block;
   uint8_t* p = zero ? mi_rezalloc(old.p, size) : mi_realloc(old.p, size);
   if (p == NULL) {
-    must(me->bound[me->default_heap], "no memory to reallocate to %zu bytes", size);
+    must(may_fail((unsigned)me->default_heap), "no memory to reallocate to %zu bytes", size);
     return false;
   }
   contents_check(p, &old, old.size);
@@ -59,7 +59,7 @@ void op_grow_large(const op_t* op) {
   if (slot->block.p == NULL && model_room(size)) {
     block_t block = {.p = zero ? mi_zalloc(size) : mi_malloc(size), .size = size};
     block.heap = model.target == FOR_THREADS ? NULL : heap_now();
-    if (block.p != NULL || !me->bound[me->default_heap]) block_born(slot, block, zero);
+    if (block.p != NULL || !may_fail((unsigned)me->default_heap)) block_born(slot, block, zero);
   }
   size_t percent = 5u + (op->d >> 1);
   for (unsigned i = 0; slot->block.p != NULL && i <= op->c % ROUND; i++) {
@@ -86,7 +86,7 @@ static void free_filled(uint8_t* p, size_t size, uint8_t byte) {
   }
   bool large = probe_index(p) == 0;
   mi_free(p);
-  bool sure = large && mi_is_secure() && model.target != FOR_CORRUPT && !model.parallel && !me->bound[me->default_heap];
+  bool sure = large && mi_is_secure() && model.target != FOR_CORRUPT && !model.parallel && !may_fail((unsigned)me->default_heap);
   if (sure) must(!probe_access(p + size / 2), "%p can be read: a large block that was freed", (void*)p);
 }
 

@@ -127,6 +127,10 @@ void op_foreign_free(const op_t* op) {
   _Alignas(64) uint8_t local_bytes[256];
   static uint8_t* libc_block;
   if (libc_block == NULL) libc_block = malloc(100);
+  if (mi_option_get(mi_option_foreign) == MI_FOREIGN_LIBC) {  // libc would not survive the others
+    mi_free(malloc(op->b));
+    return;
+  }
   size_t region_size;
   uintptr_t region = probe_region(&region_size);
   uint8_t* p;
@@ -147,6 +151,7 @@ void op_foreign_free(const op_t* op) {
 
 void op_wild_free(const op_t* op) {
   size_t region_size, used = probe_region_used();
+  if (used == 0) return;
   uintptr_t region = probe_region(&region_size);
   uintptr_t at = (uintptr_t)(model_random() % used);
   if (op->d % 4 == 1) at &= ~(uintptr_t)15;

@@ -15,18 +15,17 @@
 #include "../secure/entry.h"
 #endif
 
-static uint8_t* handed_in;  // an arena of memory that the program handed in
-static size_t handed_in_size;
-
-void probe_hand_in(void* start, size_t size) {
-  handed_in = start;
-  handed_in_size = size;
-  os_watch(start, size);
-}
-
 void probe_start(void) {
   mi_process_init();
   mi_thread_init();
+}
+
+bool probe_ready(void) {
+  return mim_process_is_ready() && mim_tls.tld != &mim_tld_empty;
+}
+
+void probe_done(void) {
+  mi_process_done();
 }
 
 // Everything that would make the same input run differently the next time.
@@ -86,7 +85,12 @@ size_t probe_region_used(void) {
 bool probe_in_region(const void* p, size_t size) {
   size_t offset = (uintptr_t)p - mim_process.region;
   if (offset < mim_process.region_size) return size <= mim_process.region_size - offset;
-  return (uintptr_t)p - (uintptr_t)handed_in < handed_in_size && size <= handed_in_size;
+  for (size_t id = 1; id <= mim_arena_count(); id++) {  // or in memory that was handed in
+    size_t room;
+    uintptr_t start = (uintptr_t)mi_arena_area((mi_arena_id_t)id, &room);
+    if (start != 0 && (uintptr_t)p - start < room && size <= room - ((uintptr_t)p - start)) return true;
+  }
+  return false;
 }
 
 // ---- pages ----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-all_targets=(api misuse threads corrupt options api-plain threads-plain)
+all_targets=(api misuse threads corrupt process options api-plain threads-plain process-plain)
 
 usage() {
   cat <<END

@@ -9,7 +9,7 @@
 //      is while the key is provisional. AT_RANDOM itself is never used raw: the C library's canaries are made of it.
 //
 // MIM_ENTROPY_GETRANDOM builds the same ladder without libsodium; ChaCha20 is then that of chacha20.c.
-// MIM_FIXED_SEED (a 64-bit number; fuzzing builds only) replaces all of it, so that runs can be repeated.
+// MIM_FIXED_SEED (a 64-bit number; fuzzing builds only) replaces what came of all that, so that runs can be repeated.
 //
 // Thread rule: sec_entropy_root only under the process's start lock (libsodium's first use is not thread-safe); the
 // rest from any thread. errno is kept.
@@ -125,17 +125,21 @@ static bool root_drawn(uint8_t key[32]) {
   return ready;
 }
 
+static void fix(uint8_t key[32]) {
+  const uint64_t words[4] = {FIXED_SEED, 0, 0, 0};
+  if (FIXED_SEED_GIVEN) memcpy(key, words, 32);
+}
+
 bool sec_entropy_root(uint8_t key[32]) {
-  if (!FIXED_SEED_GIVEN) return root_drawn(key);
-  uint64_t words[4] = {FIXED_SEED, 0, 0, 0};
-  memcpy(key, words, 32);
-  return true;
+  bool ready = root_drawn(key);
+  fix(key);
+  return ready;
 }
 
 bool sec_entropy_fresh(uint8_t key[32]) {
-  if (FIXED_SEED_GIVEN) return false;
   int saved = errno;
   bool drawn = mim_os_random(key, 32) == 0;
+  fix(key);
   errno = saved;
   return drawn;
 }

@@ -65,15 +65,18 @@ static bool install(uint8_t* start, size_t size, bool important) {
   return ok;
 }
 
-static void remove_guards(uint8_t* start, size_t size) {
-  if (mim_process.hook.guard_kind == SEC_GUARD_LIGHT) {
-    mim_os_guard_remove(start, size);
-  } else if (mim_os_open(start, size)) {
-    if (atomic_load_explicit(&guard.mappings, memory_order_relaxed) >= 2) {
-      atomic_fetch_sub_explicit(&guard.mappings, 2, memory_order_relaxed);
-    }
+// False, and whoever took the span is told: they are still there, since the kernel has no mapping to spare.
+static bool remove_guards(uint8_t* start, size_t size) {
+  bool light = mim_process.hook.guard_kind == SEC_GUARD_LIGHT;
+  if (!(light ? mim_os_guard_remove(start, size) : mim_os_open(start, size))) {
+    mim_region_stuck = true;
+    return false;
+  }
+  if (!light && atomic_load_explicit(&guard.mappings, memory_order_relaxed) >= 2) {
+    atomic_fetch_sub_explicit(&guard.mappings, 2, memory_order_relaxed);
   }
   atomic_fetch_add_explicit(&guard.removed, 1, memory_order_relaxed);
+  return true;
 }
 
 // ---- bits of a segment ----------------------------------------------------------------------------------------------
@@ -109,16 +112,14 @@ static void clear_guards(hook_segment_t* guards, uint8_t* base, size_t first, si
   for (size_t i = first; i < first + count; i++) {
     if (bit_get(guards->all, i)) {
       size_t run = i;
-      while (run < first + count && bit_get(guards->all, run)) {
-        bit_set(guards->all, run, false);
-        bit_set(guards->full, run, false);
-        bit_set(guards->tail, run, false);
-        run++;
-      }
-      remove_guards(base + i * SLICE_SIZE, (run - i) * SLICE_SIZE);
+      while (run < first + count && bit_get(guards->all, run)) run++;
+      if (!remove_guards(base + i * SLICE_SIZE, (run - i) * SLICE_SIZE)) return;
+      bits_set(guards->all, i, run, false);
+      bits_set(guards->full, i, run, false);
+      bits_set(guards->tail, i, run, false);
       i = run - 1;
     } else if (bit_get(guards->tail, i) && i != keep) {
-      remove_guards(base + (i + 1) * SLICE_SIZE - os_page, os_page);
+      if (!remove_guards(base + (i + 1) * SLICE_SIZE - os_page, os_page)) return;
       bit_set(guards->tail, i, false);
     }
   }
@@ -127,7 +128,7 @@ static void clear_guards(hook_segment_t* guards, uint8_t* base, size_t first, si
 // A span that is guards throughout keeps those behind `used`.
 static void uncover(hook_segment_t* guards, uint8_t* start, size_t first, size_t slices, size_t used, bool tail_only) {
   size_t end = first + slices;
-  if (used > 0) remove_guards(start, used);
+  if (used > 0 && !remove_guards(start, used)) return;
   bits_set(guards->full, first, first + div_up(used, SLICE_SIZE), false);
   bits_set(guards->all, first, tail_only ? end : first + used / SLICE_SIZE, false);
   bits_set(guards->tail, first, end, false);
@@ -145,6 +146,7 @@ void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, siz
   } else {
     clear_guards(guards, base, first, slices, tail_only ? last : SIZE_MAX);
   }
+  if (mim_region_stuck) return;
   // The slice before ends a page, which has its guard, or is free: then it gets one, so that an underflow faults. Where
   // pages have no tail for a guard, it may be in use to its end.
   bool has_tail = mim_process.hook.page_tail != 0;
@@ -162,7 +164,7 @@ void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, siz
 
 bool sec_guard_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more) {
   bool guarded = bits_all(guards->all, first + used / SLICE_SIZE, first + div_up(more, SLICE_SIZE));
-  remove_guards(base + first * SLICE_SIZE + used, more - used);
+  if (!remove_guards(base + first * SLICE_SIZE + used, more - used)) return false;
   bits_set(guards->full, first, first + div_up(more, SLICE_SIZE), false);
   bits_set(guards->all, first, first + more / SLICE_SIZE, false);
   return guarded;  // or the guards were refused: in locked memory

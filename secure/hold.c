@@ -184,15 +184,17 @@ page_t* sec_hold_take(size_t slices, size_t* used) {
     push_closed(page);
     return NULL;
   }
+  bool zero = true;
+  if (*used > old && !mim_region_uncover(slice_of(page), slices, old, *used, &zero)) {
+    push_closed(page);  // accessible as it is, until it is tried again
+    return NULL;
+  }
   int step = clear(start, old) || page->retire_age != 0 ? -1 : 2;
   page->retire_age = 1;
   int sparse = atomic_load_explicit(&held.sparse, memory_order_relaxed) + step;
   atomic_store_explicit(&held.sparse, sparse < 0 ? 0 : sparse, memory_order_relaxed);
-  if (*used > old) {
-    if (!mim_region_uncover(slice_of(page), slices, old, *used)) memset(start + old, 0, *used - old);
-  } else {
-    *used = old;
-  }
+  if (!zero) memset(start + old, 0, *used - old);
+  if (*used < old) *used = old;
   return page;
 }
 

@@ -83,9 +83,11 @@ void mi_process_init(void) {
   mim_process_init();
 }
 
+#if !MIM_FUZZING  // fuzzers say when it starts, and with which environment
 __attribute__((constructor)) static void process_constructor(void) {
   mim_process_init();
 }
+#endif
 
 // ---- exit -----------------------------------------------------------------------------------------------------------
 

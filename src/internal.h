@@ -77,9 +77,9 @@ typedef struct span_s {
 span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, bool cold, size_t bin);
 // The arena that a slice is in; 0: none.
 int mim_region_arena(size_t slice);
-// Of a span of which the first `used` bytes are in use, `more` are from now on. True: what comes with them was under
-// guards, and reads as zero.
-bool mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more);
+// Of a span of which the first `used` bytes are in use, `more` are from now on. False: the guards there stay. *zero:
+// what comes with them was under guards, and reads as zero.
+bool mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more, bool* zero);
 // `zero`: the whole span reads as zero.
 void mim_region_free(size_t slice, size_t slices, bool zero, span_kind_t kind);
 // Takes whole segments into use for an arena, opened at once or on demand. Its `start` is NULL when out of memory.
@@ -97,6 +97,8 @@ bool mim_region_purge(bool force);
 // How long free memory stays, at least, in ms; 0: not at all, negative: for ever.
 long mim_purge_delay(void);
 extern lock_t mim_region_lock;
+// Set by the layer, under that lock, when it cannot remove guards: the kernel has no mapping to spare.
+extern bool mim_region_stuck;
 
 typedef struct region_info_s {
   size_t reserved, committed, committed_peak, purged_total, purge_calls, open_calls, segments, opened;

@@ -170,7 +170,8 @@ bool mim_page_grow_large(page_t* page, const void* p, size_t size) {
   uintptr_t start = (uintptr_t)mim_page_start(page), end = (uintptr_t)p + page->large_size;
   size_t wanted = align_up((uintptr_t)p + size - start, mim_os_page_size());
   if (wanted + hook_large_extra() > page_bytes(page) || !hook_may_grow(page)) return false;
-  (void)mim_region_uncover((size_t)(page - mim_process.slots), page->slices, end - start, wanted);
+  bool zero;
+  if (!mim_region_uncover((size_t)(page - mim_process.slots), page->slices, end - start, wanted, &zero)) return false;
   tld_t* tld = mim_tls.tld;
   if (tld != &mim_tld_empty) mim_stat_add(&tld->stats.large, (int64_t)(start + wanted - end));
   page->large_size = start + wanted - (uintptr_t)p;

@@ -318,8 +318,11 @@ static bool take_segments(const want_t* want, span_t* span) {
   return false;
 }
 
-// Tells the layer about a span, segment by segment.
-static void guard_span(size_t slice, size_t slices, size_t used, size_t bin) {
+bool mim_region_stuck;
+
+// Tells the layer about a span, segment by segment. False: guards in it cannot be removed.
+static bool guard_span(size_t slice, size_t slices, size_t used, size_t bin) {
+  mim_region_stuck = false;
   while (slices > 0) {
     segment_t* segment = segment_at(slice / SEGMENT_SLICES);
     size_t first = slice % SEGMENT_SLICES;
@@ -330,6 +333,7 @@ static void guard_span(size_t slice, size_t slices, size_t used, size_t bin) {
     slices -= here;
     used -= used_here;
   }
+  return !mim_region_stuck;
 }
 
 span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, bool cold, size_t bin) {
@@ -341,14 +345,18 @@ span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, boo
   for (; !ok && want.choice < hook_choices(); want.choice++) {
     ok = slices <= SEGMENT_USABLE && align <= SEGMENT_SIZE ? take_within(&want, &span) : take_segments(&want, &span);
   }
+  bool usable = ok && guard_span(span.slice, slices, used, bin);
   if (ok) {
-    guard_span(span.slice, slices, used, bin);
     region.info.committed += slices * SLICE_SIZE;
     region.info.committed_peak = max_size(region.info.committed_peak, region.info.committed);
   } else {
     span.start = NULL;
   }
   lock_release(&mim_region_lock);
+  if (ok && !usable) {
+    mim_region_free(span.slice, slices, false, SPAN_BLOCKS);
+    span.start = NULL;
+  }
   return span;
 }
 
@@ -356,9 +364,10 @@ int mim_region_arena(size_t slice) {
   return segment_at(slice / SEGMENT_SLICES)->arena;
 }
 
-bool mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more) {
-  bool zero = true;
+bool mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more, bool* zero) {
+  *zero = true;
   lock_acquire(&mim_region_lock);
+  mim_region_stuck = false;
   while (slices > 0) {
     segment_t* segment = segment_at(slice / SEGMENT_SLICES);
     size_t first = slice % SEGMENT_SLICES;
@@ -366,15 +375,16 @@ bool mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more) {
     size_t used_here = min_size(used, here * SLICE_SIZE);
     size_t more_here = min_size(more, here * SLICE_SIZE);
     if (more_here > used_here) {
-      zero &= hook_span_grow(&segment->guards, segment->start, first, used_here, more_here);
+      *zero &= hook_span_grow(&segment->guards, segment->start, first, used_here, more_here);
     }
     slice += here;
     slices -= here;
     used -= used_here;
     more -= more_here;
   }
+  bool done = !mim_region_stuck;
   lock_release(&mim_region_lock);
-  return zero;
+  return done;
 }
 
 // ---- arenas ---------------------------------------------------------------------------------------------------------

@@ -207,6 +207,7 @@ void mim_thread_fork_child(void) {
     if (tld == me) continue;
     tld->lost = true;
     atomic_store_explicit(&tld->inbox, INBOX_CLOSED, memory_order_relaxed);
+    mim_stats_merge(&tld->stats);  // what they allocated is still there
   }
   threads.all = NULL;
   threads.count.current = 0;
