@@ -9,6 +9,8 @@ import math
 import os
 import statistics
 import subprocess
+import sys
+import types
 
 METRICS = ("cpu", "wall", "rss_kib", "faults", "mappings")
 TITLES = {
@@ -295,6 +297,35 @@ def plot_bars(results, jobs, metric, title, target):
     return "\n".join(lines + ["plot " + ", \\\n  ".join(plots)]) + "\n"
 
 
+# Where a label may stand at its point, best first: side, and up or down, in characters.
+LABEL_PLACES = (("left", 0.8, 0.4), ("left", 0.8, -0.5), ("right", -0.8, 0.4), ("right", -0.8, -0.5), ("left", 1.0, 0))
+LABEL_LETTER, LABEL_LINE = 7.5, 15  # pixels
+OVERVIEW_WIDTH, OVERVIEW_HEIGHT = 530, 340  # of what lies between the axes, near enough
+
+
+def place_labels(points, ranges):
+    """For each (name, x, y, colour) a place of LABEL_PLACES where its text touches no point and no text before it."""
+    (x_low, x_high), (y_low, y_high) = ranges
+    dots = [((x - x_low) / (x_high - x_low) * OVERVIEW_WIDTH, (y - y_low) / (y_high - y_low) * OVERVIEW_HEIGHT)
+            for _, x, y, _ in points]
+    boxes = [(x - 7, y - 7, x + 7, y + 7) for x, y in dots]
+    places = []
+    for (name, *_), (x, y) in zip(points, dots):
+        found = []
+        for place in LABEL_PLACES:
+            align, right, up = place
+            left = x + right * LABEL_LETTER - (len(name) * LABEL_LETTER if align == "right" else 0)
+            low = y + (up - 0.5) * LABEL_LINE
+            box = (left, low, left + len(name) * LABEL_LETTER, low + LABEL_LINE)
+            touched = sum(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3]
+                          for b, dot in zip(boxes, dots + [None] * len(boxes)) if dot != (x, y))
+            found.append((touched + (left < 0), len(found), place, box))
+        _, _, place, box = min(found)
+        places.append(place)
+        boxes.append(box)
+    return places
+
+
 def plot_overview(results, target):
     """Where each allocator stands: geometric means of time and memory."""
     points = []
@@ -307,6 +338,8 @@ def plot_overview(results, target):
             points.append((name, time_mean, memory_mean, colour(name, i)))
     if not points:
         return None
+    ranges = ((min(p[1] for p in points) - 0.1, max(p[1] for p in points) * 1.12 + 0.1),
+              (min(p[2] for p in points) - 0.1, max(p[2] for p in points) + 0.1))
     lines = [
         'set terminal svg size 640,460 font "sans-serif,13" background "white"',
         'set output "%s"' % target,
@@ -317,13 +350,13 @@ def plot_overview(results, target):
         "set tics nomirror",
         "set grid lc rgb '#dddddd'",
         "unset key",
-        "set xrange [%.2f:%.2f]" % (min(p[1] for p in points) - 0.1, max(p[1] for p in points) * 1.12 + 0.1),
-        "set yrange [%.2f:%.2f]" % (min(p[2] for p in points) - 0.1, max(p[2] for p in points) + 0.1),
+        "set xrange [%.2f:%.2f]" % ranges[0],
+        "set yrange [%.2f:%.2f]" % ranges[1],
     ]
-    for name, x, y, rgb in points:
+    for (name, x, y, rgb), place in zip(points, place_labels(points, ranges)):
         lines.append(
-            "set label '%s' at %.4f,%.4f point pt 7 ps 1.2 lc rgb '%s' offset 0.8,0.4 front"
-            % (name, x, y, rgb)
+            "set label '%s' at %.4f,%.4f %s point pt 7 ps 1.2 lc rgb '%s' offset %.1f,%.1f front"
+            % (name, x, y, place[0], rgb, place[1], place[2])
         )
     return "\n".join(lines + ["plot NaN notitle"]) + "\n"
 
@@ -331,7 +364,7 @@ def plot_overview(results, target):
 def write_plots(results, directory):
     """SVGs by gnuplot, in place of those of an earlier run; returns what went wrong, if anything did."""
     for name in os.listdir(directory):
-        if name.endswith(".svg"):
+        if name.endswith(".svg") and name.startswith(("time-", "memory-", "overview")):
             os.unlink(os.path.join(directory, name))
     scripts = []
     for group, title in (("program", "programs"), ("workload", "workloads")):
@@ -357,3 +390,38 @@ def write_plots(results, directory):
         if done.returncode != 0:
             return done.stderr.strip()
     return None
+
+
+# ---- plots of an earlier run, from its summary alone ----
+
+
+class Summary:
+    """What plots ask of Results, from summary.csv."""
+
+    def __init__(self, path):
+        with open(path, newline="", encoding="utf-8") as f:
+            self.rows = list(csv.DictReader(f))
+        self.names = list(dict.fromkeys(row["allocator"] for row in self.rows))
+        self.jobs = [types.SimpleNamespace(name=job, group=group)
+                     for job, group in dict.fromkeys((row["job"], row["group"]) for row in self.rows)]
+        self.cells = {(row["job"], row["allocator"], row["metric"]): row for row in self.rows}
+        self.base = next(name for name in self.names
+                         if all(float(row["ratio"] or 1) == 1 for row in self.rows if row["allocator"] == name))
+
+    def trouble(self, job, name):
+        outcome = self.cells[job, name, "cpu"]["outcome"]
+        return None if outcome == "ok" else outcome
+
+    def ratio(self, job, name, metric):
+        ratio = self.cells[job, name, metric]["ratio"]
+        return float(ratio) if ratio else None
+
+    mean = Results.mean
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or not os.path.isfile(sys.argv[1]):
+        sys.exit("usage: report.py DIRECTORY/summary.csv: draws the plots beside it anew, measures nothing")
+    went_wrong = write_plots(Summary(sys.argv[1]), os.path.dirname(os.path.abspath(sys.argv[1])))
+    if went_wrong:
+        sys.exit("report.py: " + went_wrong)
