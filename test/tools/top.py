@@ -236,7 +236,8 @@ try:
     test_terminal(first)
     test_end()
     if STATIC != "none":
-        test_numbers(STATIC, "", "static")
+        program = test_numbers(STATIC, "", "static")
+        check("linked in", f": {VERSION}, linked in, " in top("--once", program.pid).stdout)
 finally:
     for process in programs:
         process.send_signal(signal.SIGKILL)
