@@ -101,6 +101,10 @@ def table(rows):
         print("  ".join(cells))
 
 
+def run_pair(command, allocator):
+    return subprocess.run(command, env=allocator.environment(), capture_output=True, text=True, check=False)
+
+
 # ---- by the clock ----
 
 
@@ -109,14 +113,7 @@ def clock_run(allocator, order, sizes, args):
     command = [PAIR, "--sizes", sizes, "--pairs", str(args.pairs), "--repeat", "5"] + loop_arguments(
         args, order
     )
-    done = subprocess.run(
-        command,
-        env=allocator.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    done = run_pair(command, allocator)
     found = re.search(r"ns_min=(\S+) ns_median=(\S+) cycles_min=(\S+)", done.stdout)
     if done.returncode != 0 or not found:
         return None, done
@@ -179,14 +176,7 @@ def count_run(allocator, order, sizes, pairs, args):
     if args.detail:
         command += ["--cache-sim=yes", "--branch-sim=yes"]
     command += [PAIR, "--repeat", "1", "--sizes", sizes, "--pairs", str(pairs)] + loop_arguments(args, order)
-    done = subprocess.run(
-        command,
-        env=allocator.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    done = run_pair(command, allocator)
     events = re.search(r"Events\s*:\s*(.*)", done.stderr)
     totals = re.search(r"Collected\s*:\s*(.*)", done.stderr)
     if done.returncode != 0 or not events or not totals:

@@ -71,16 +71,8 @@ static verdict_t scribbled_16(size_t size) {
   return scribbled_with(size, 'x', 16);
 }
 
-static void* get_zeroed(size_t size) {
-  return calloc(1, size);
-}
-
 static void* get_aligned_64(size_t size) {
   return memalign(64, size);
-}
-
-static void* get_aligned_page(size_t size) {
-  return memalign(4096, size);
 }
 
 static void* get_aligned_256k(size_t size) {
@@ -102,7 +94,7 @@ static verdict_t of_aligned(size_t size) {
 }
 
 static verdict_t of_page_aligned(size_t size) {
-  return twice_from(get_aligned_page, size);
+  return twice_from(get_page_aligned, size);
 }
 
 static verdict_t of_much_aligned(size_t size) {

@@ -67,6 +67,10 @@ void peek_run(const void* p, ptrdiff_t offset, size_t count);
 
 // malloc that ends the case as SET_UP_FAILED when there is no memory.
 void* get(size_t size);
+// calloc, and memalign of 128 bytes and of an OS page, for crowd_with; NULL when there is no memory.
+void* get_zeroed(size_t size);
+void* get_aligned(size_t size);
+void* get_page_aligned(size_t size);
 // What a block is filled with to be recognised again; no byte of it is zero.
 enum { SECRET = 0x5A };
 void fill(void* p, size_t size);

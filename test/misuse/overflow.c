@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "misuse.h"
 
-#include <malloc.h>
 
 static verdict_t write_at(size_t size, size_t skip, size_t count, int byte) {
   char* p = crowd(size);
@@ -61,18 +60,6 @@ static verdict_t write_one(void* p, size_t size) {
   at(MISUSE);
   poke(p, (ptrdiff_t)size, 0);
   return settle(p, size);
-}
-
-static void* get_zeroed(size_t size) {
-  return calloc(size, 1);
-}
-
-static void* get_aligned(size_t size) {
-  return memalign(128, size);
-}
-
-static void* get_page_aligned(size_t size) {
-  return memalign(4096, size);
 }
 
 static verdict_t of_calloc(size_t size) {

@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -52,6 +53,18 @@ void* get(size_t size) {
   void* p = malloc(size);
   if (p == NULL) case_ends(SET_UP_FAILED);
   return hide(p);
+}
+
+void* get_zeroed(size_t size) {
+  return calloc(size, 1);
+}
+
+void* get_aligned(size_t size) {
+  return memalign(128, size);
+}
+
+void* get_page_aligned(size_t size) {
+  return memalign(4096, size);
 }
 
 void fill(void* p, size_t size) {

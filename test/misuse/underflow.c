@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "misuse.h"
 
-#include <malloc.h>
 
 static verdict_t write_before(void* p, size_t size, size_t count, int byte) {
   at(MISUSE);
@@ -33,18 +32,6 @@ static verdict_t jump_8(size_t size) {
   at(MISUSE);
   poke_run(p, -16, 8, 'A');
   return settle(p, size);
-}
-
-static void* get_zeroed(size_t size) {
-  return calloc(size, 1);
-}
-
-static void* get_aligned(size_t size) {
-  return memalign(128, size);
-}
-
-static void* get_page_aligned(size_t size) {
-  return memalign(4096, size);
 }
 
 static verdict_t of_calloc(size_t size) {

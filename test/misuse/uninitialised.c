@@ -42,14 +42,6 @@ static verdict_t look_into(void* (*allocate)(size_t), size_t size, size_t seen) 
   return PREVENTED;
 }
 
-static void* get_zeroed(size_t size) {
-  return calloc(size, 1);
-}
-
-static void* get_aligned(size_t size) {
-  return memalign(64, size);
-}
-
 static void* get_grown(size_t size) {
   char* p = malloc(size / 2);
   memset(hide(p), 'g', size / 2);

@@ -12,20 +12,9 @@ import sys
 import tempfile
 import xml.etree.ElementTree
 
+from checks import check, end, run
+
 SCRIPT, LIBRARY, FORM, PROGRAM = sys.argv[1:]
-failures = 0
-
-
-def check(what, condition, *details):
-    global failures
-    if not condition:
-        failures += 1
-        print("FAILED:", what, *details)
-
-
-def run_script(*arguments, text=""):
-    return subprocess.run([SCRIPT, *arguments], input=text, capture_output=True, text=True, check=False)
-
 
 with tempfile.TemporaryDirectory() as work:
     environment = {**os.environ, "LD_PRELOAD": LIBRARY, "MIMALLOC_HEAP_MAP": work + "/map", "MIMALLOC_SAMPLE_RATE": "5000"}
@@ -55,7 +44,7 @@ with tempfile.TemporaryDirectory() as work:
         not_free = 512 - bin(free).count("1") - (FORM == "secure")  # the last slice is a guard, and never free
         check("pages and free slices add up", covered == not_free and covered <= opened, covered, not_free, opened)
 
-    drawn = run_script(f"{work}/map.{numbers[0]}", "-o", work + "/map.svg")
+    drawn = run(SCRIPT, f"{work}/map.{numbers[0]}", "-o", work + "/map.svg")
     check("is drawn", drawn.returncode == 0 and drawn.stderr == "", drawn.stderr)
     titles = [node.text for node in xml.etree.ElementTree.parse(work + "/map.svg").iter() if node.tag.endswith("title")]
     check("every page is drawn", sum("blocks of" in title for title in titles) == len(pages), len(titles), len(pages))
@@ -70,16 +59,16 @@ with tempfile.TemporaryDirectory() as work:
             ("another version", text.replace("heap-map 1", "heap-map 7", 1), "version 7; this program reads version 1"),
             ("broken number", re.sub(r"slices \d+", "slices x", text, count=1), "'x' is not a number"),
             ("missing word", text.replace(" arena ", " "), "expected 'arena'")):
-        refused = run_script("-", text=given)
+        refused = run(SCRIPT, "-", text=given)
         check(name, refused.returncode == 1 and message in refused.stderr and refused.stdout == "", refused.stderr)
-    refused = run_script("/nowhere")
+    refused = run(SCRIPT, "/nowhere")
     check("no file", refused.returncode == 1 and "/nowhere: No such file" in refused.stderr, refused.stderr)
-    refused = run_script("--segments", "none", "-")
+    refused = run(SCRIPT, "--segments", "none", "-")
     check("bad count", refused.returncode == 2 and "not 'none'" in refused.stderr, refused.stderr)
 
     environment["MIMALLOC_HEAP_MAP"] = work + "/nowhere/map"
     ran = subprocess.run([PROGRAM], env=environment, capture_output=True, text=True, check=True)
     check("says that it cannot", "cannot be written" in ran.stderr, ran.stderr)
 
-print(f"heap map of {FORM}: {len(pages)} pages, {guards} guards" if failures == 0 else f"{failures} failures")
-sys.exit(failures > 0)
+print(f"heap map of {FORM}: {len(pages)} pages, {guards} guards")
+end()

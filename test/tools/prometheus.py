@@ -7,23 +7,12 @@ usage: prometheus.py SCRIPT LIBRARY
 import ctypes
 import json
 import re
-import subprocess
 import sys
 
+from checks import check, end, run
+
 SCRIPT, LIBRARY = sys.argv[1:]
-failures = 0
 SAMPLE = re.compile(r'([a-z_][a-z0-9_]*)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)*)\})? (-?[0-9.]+)\Z')
-
-
-def check(what, condition, *details):
-    global failures
-    if not condition:
-        failures += 1
-        print("FAILED:", what, *details)
-
-
-def run_script(*arguments, text=""):
-    return subprocess.run([SCRIPT, *arguments], input=text, capture_output=True, text=True, check=False)
 
 
 library = ctypes.CDLL(LIBRARY)
@@ -35,7 +24,7 @@ for _ in range(300):
 buffer = ctypes.create_string_buffer(1 << 20)
 check("there are statistics", library.mi_stats_get_json(len(buffer), buffer) is not None)
 stats = json.loads(buffer.value)
-result = run_script("--label", "job=te\"st", text=buffer.value.decode())
+result = run(SCRIPT, "--label", "job=te\"st", text=buffer.value.decode())
 check("converts", result.returncode == 0 and result.stderr == "", result.stderr)
 
 types, values, last = {}, {}, None
@@ -67,8 +56,8 @@ for name, arguments, text, status, message in (
         ("other JSON", [], "{}", 1, "not statistics of mimalloc"),
         ("no file", ["/nowhere"], "", 1, "/nowhere: No such file"),
         ("bad label", ["--label", "a-b=c"], "{}", 2, "expected NAME=VALUE")):
-    refused = run_script(*arguments, text=text)
+    refused = run(SCRIPT, *arguments, text=text)
     check(name, refused.returncode == status and message in refused.stderr and refused.stdout == "", refused.stderr)
 
-print(f"{len(values)} samples of {len(types)} metrics" if failures == 0 else f"{failures} failures")
-sys.exit(failures > 0)
+print(f"{len(values)} samples of {len(types)} metrics")
+end()

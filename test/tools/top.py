@@ -15,20 +15,14 @@ import subprocess
 import sys
 import time
 
+from checks import check, end, run
+
 SCRIPT, LIBRARY, FORM, PROGRAM, STATIC, OTHER, VERSION, PROMETHEUS = sys.argv[1:]
-failures = 0
 programs = []
 
 
-def check(what, condition, *details):
-    global failures
-    if not condition:
-        failures += 1
-        print("FAILED:", what, *details)
-
-
 def top(*arguments, **more):
-    return subprocess.run([SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60, **more)
+    return run(SCRIPT, *arguments, **more)
 
 
 def look(pid):
@@ -158,7 +152,7 @@ def test_texts(program):
 
 
 def completed(word):
-    text = f"""source "$1"; COMP_WORDS=(mimalloc-top "$2"); COMP_CWORD=1; _mimalloc_top; echo "${{COMPREPLY[*]}}" """
+    text = """source "$1"; COMP_WORDS=(mimalloc-top "$2"); COMP_CWORD=1; _mimalloc_top; echo "${COMPREPLY[*]}" """
     completion = os.path.join(os.path.dirname(SCRIPT), "completion", "mimalloc-top")
     return subprocess.run(["bash", "-c", text, "bash", completion, word], capture_output=True, text=True,
                           check=True).stdout.split()
@@ -242,4 +236,4 @@ finally:
     for process in programs:
         process.send_signal(signal.SIGKILL)
         process.wait()
-sys.exit(1 if failures else 0)
+end()
