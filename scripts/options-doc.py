@@ -23,9 +23,10 @@ programs by `mi_option_set(mi_option_name, value)`. Processes with raised privil
 not accepted changes nothing and prints what is expected. `MIMALLOC_VERBOSE=1` prints every option with its value and
 where that comes from.
 
-Sizes may have a suffix: `K`, `M`, `G` or `T`. Switches are `1` or `0` (also `on`, `off`). Options of the secure library
-are fixed from the library's start on; which way the environment may change them says
-[policy](mechanisms/policy.md). `inherit` stands for what the profile says.
+Sizes are in bytes, and may have a suffix: `K`, `M`, `G` or `T` (`mi_option_set` takes some of them in KiB, as its header
+says). Switches are `1` or `0` (also `on`, `off`). Options of the secure library are fixed from the library's start on;
+which way the environment may change them says [policy](mechanisms/policy.md); less than the profile has is refused with
+a warning. `inherit` stands for what the profile says.
 """
 
 TABLE = """

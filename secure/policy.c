@@ -104,8 +104,8 @@ static mi_profile_t choose_profile(void) {
   mi_profile_t wanted = (mi_profile_t)mim_option(mi_option_profile);
   const char* origin = origin_name(mi_option_profile);
   if (wanted < built && !MAY_LOWER) {
-    mim_warn("profile %s is below %s, which this library was built with, and is not taken (%s)", profiles[wanted].name,
-             profiles[built].name, origin);
+    mim_notice("profile %s is below %s, which this library was built with, and is not taken (%s)",
+               profiles[wanted].name, profiles[built].name, origin);
     return built;
   }
   mim_verbose("secure: profile %s (%s)", profiles[wanted].name, origin);
@@ -120,8 +120,8 @@ static uint64_t choose_amount(mi_option_t option, const char* name, uint64_t sta
     return standing;
   }
   if (strength(wanted) < strength(standing) && !MAY_LOWER) {
-    mim_warn("%s %llu is weaker than %llu, the profile's, and is not taken (%s)", name, (unsigned long long)wanted,
-             (unsigned long long)standing, origin_name(option));
+    mim_notice("%s %llu is weaker than %llu, the profile's, and is not taken (%s)", name, (unsigned long long)wanted,
+               (unsigned long long)standing, origin_name(option));
     return standing;
   }
   mim_verbose("secure: %s %llu (%s)", name, (unsigned long long)wanted, origin_name(option));
@@ -163,7 +163,7 @@ static sec_severity_t choose_severity(mi_option_t option, const char* name, uint
     chosen = from_public(mim_option(option), standing);
     origin = origin_name(option);
     if (chosen == SEC_OFF && standing != SEC_OFF && !may_go && !MAY_LOWER) {
-      mim_warn("%s off is weaker than the profile, and is not taken (%s)", name, origin);
+      mim_notice("%s off is weaker than the profile, and is not taken (%s)", name, origin);
       chosen = standing;
       origin = "profile";
     }
@@ -189,7 +189,8 @@ static void choose_one_by_one(profile_t* profile) {
       if (strlen(name) == length && memcmp(name, list, length) == 0) bit = mechanism_names[i].bit;
     }
     if (bit == 0) {
-      mim_warn("MIM_MECHANISMS: there is no mechanism '%.*s'; docs/mechanisms/policy.md names them", (int)length, list);
+      mim_notice("MIM_MECHANISMS: there is no mechanism '%.*s'; docs/mechanisms/policy.md names them", (int)length,
+                 list);
     }
     sum |= bit;
     list += length + (list[length] == ',');

@@ -104,7 +104,7 @@ static void test_lower_profile(void** state) {
   if (MAY_LOWER) {
     shows(LIST("MIMALLOC_PROFILE=fast"), LIST("profile fast\n", "wipe 0\n", "mechanisms" SUM_FAST_TEXT "\n"));
   } else {
-    shows(LIST("MIMALLOC_PROFILE=fast", "MIMALLOC_SHOW_ERRORS=1"),
+    shows(LIST("MIMALLOC_PROFILE=fast"),
           LIST("profile default\n", SUM_DEFAULT_TEXT, "profile fast is below default"));
   }
 }
@@ -135,14 +135,13 @@ static void test_lower_amounts(void** state) {
     shows(LIST("MIMALLOC_FENCE=off"), LIST("fence 2 ", "mechanisms wipe page-guard seal family sized sample\n"));
     shows(LIST("MIMALLOC_PROFILE=strict", "MIMALLOC_QUARANTINE=1K"), LIST("quarantine 1024\n"));
   } else {
-    const char* warn = "MIMALLOC_SHOW_ERRORS=1";
-    shows(LIST(warn, "MIMALLOC_ZERO_FREE=100"), LIST("wipe 1024\n", "zero_free 100 is weaker than 1024"));
-    shows(LIST(warn, "MIMALLOC_SAMPLE_RATE=0"), LIST("sample 5000\n", "sample_rate 0 is weaker than 5000"));
-    shows(LIST(warn, "MIMALLOC_SAMPLE_RATE=5001"), LIST("sample 5000\n", "sample_rate 5001 is weaker than 5000"));
-    shows(LIST(warn, "MIMALLOC_FENCE=off"), LIST("fence 0 ", "fence off is weaker", SUM_DEFAULT_TEXT));
-    shows(LIST(warn, "MIMALLOC_PROFILE=strict", "MIMALLOC_QUARANTINE=1K"),
+    shows(LIST("MIMALLOC_ZERO_FREE=100"), LIST("wipe 1024\n", "zero_free 100 is weaker than 1024"));
+    shows(LIST("MIMALLOC_SAMPLE_RATE=0"), LIST("sample 5000\n", "sample_rate 0 is weaker than 5000"));
+    shows(LIST("MIMALLOC_SAMPLE_RATE=5001"), LIST("sample 5000\n", "sample_rate 5001 is weaker than 5000"));
+    shows(LIST("MIMALLOC_FENCE=off"), LIST("fence 0 ", "fence off is weaker", SUM_DEFAULT_TEXT));
+    shows(LIST("MIMALLOC_PROFILE=strict", "MIMALLOC_QUARANTINE=1K"),
           LIST("quarantine 262144\n", "quarantine 1024 is weaker than 262144"));
-    shows(LIST(warn, "MIMALLOC_PROFILE=strict", "MIMALLOC_CHECKED_MEMORY=off"),
+    shows(LIST("MIMALLOC_PROFILE=strict", "MIMALLOC_CHECKED_MEMORY=off"),
           LIST("memory 0 ", "checked_memory off"));
   }
 }
