@@ -4,7 +4,7 @@
 // Stops: a write that reaches the library's data turning checks off, or redirecting the lookup of pages; a write of the
 // root key, from which every later key, also of forked children, is derived.
 // Does not stop: reading it; writes to what has to change: the pages' own metadata, keys of threads.
-// Costs: two system calls at start, and an OS page.
+// Costs: three system calls at start, and an OS page.
 //
 // Thread rule: sec_seal once, under the process's start lock.
 #include "secure.h"
