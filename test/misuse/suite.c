@@ -13,6 +13,7 @@
 //   --repeat N         runs everything N times, and keeps the weakest outcome of each case
 //   --expect FILE      compares with a table of demands; exit code 1 when a case does not fulfil it. May be repeated:
 //                      of all rows that are about a case, the first counts
+//   --expect-old FILE  the same, where the kernel has no lightweight guards (before Linux 6.13); elsewhere not looked at
 //   --csv FILE  --markdown FILE   writes the results
 //   --title TEXT       heading of the Markdown table
 //   --cases FILE       the program that holds the cases (default: misuse-cases beside this one)
@@ -29,6 +30,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,8 +65,8 @@ static void __attribute__((noreturn, format(printf, 1, 2))) misused(const char* 
   fputs("misuse-suite: ", stderr);
   vfprintf(stderr, format, args);
   fputs("\nusage: misuse-suite [--preload FILE] [--env NAME=VALUE] [--kinds PATTERN,...] [--sizes N,...] [--threads]\n"
-        "  [--jobs N] [--time-limit SECONDS] [--repeat N] [--expect FILE] [--csv FILE] [--markdown FILE]\n"
-        "  [--title TEXT] [--cases FILE] [--list] [--quiet]\n", stderr);
+        "  [--jobs N] [--time-limit SECONDS] [--repeat N] [--expect FILE] [--expect-old FILE] [--csv FILE]\n"
+        "  [--markdown FILE] [--title TEXT] [--cases FILE] [--list] [--quiet]\n", stderr);
   va_end(args);
   exit(2);
 }
@@ -97,6 +99,22 @@ static void add_preload(suite_t* suite, const char* file) {
   add_env(suite, setting);
 }
 
+static void add_table(suite_t* suite, const char* file) {
+  if (suite->expect_count == MAX_TABLES) misused("more than %d tables", MAX_TABLES);
+  suite->expect[suite->expect_count++] = file;
+}
+
+// Tried on a page of our own.
+static bool kernel_has_light_guards(void) {
+  enum { GUARD_INSTALL = 102 };  // MADV_GUARD_INSTALL, too new for libc's headers
+  size_t size = (size_t)sysconf(_SC_PAGESIZE);
+  void* page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) misused("mmap: %s", strerror(errno));
+  bool has = madvise(page, size, GUARD_INSTALL) == 0;
+  munmap(page, size);
+  return has;
+}
+
 static void read_sizes(suite_t* suite, char* text) {
   suite->size_count = 0;
   for (char* word; (word = strsep(&text, ",")) != NULL;) {
@@ -114,12 +132,14 @@ static void default_cases(suite_t* suite) {
 
 static void parse(suite_t* suite, int argc, char** argv) {
   enum {
-    PRELOAD = 1, ENV, KINDS_, SIZES, THREADS, JOBS, LIMIT, REPEAT, EXPECT, CSV, MARKDOWN, TITLE, CASES, LIST, QUIET
+    PRELOAD = 1, ENV, KINDS_, SIZES, THREADS, JOBS, LIMIT, REPEAT, EXPECT, OLD, CSV, MARKDOWN, TITLE, CASES, LIST,
+    QUIET
   };
   static const struct option options[] = {
     {"preload", 1, NULL, PRELOAD}, {"env", 1, NULL, ENV},       {"kinds", 1, NULL, KINDS_},
     {"sizes", 1, NULL, SIZES},     {"threads", 0, NULL, THREADS}, {"jobs", 1, NULL, JOBS},
     {"time-limit", 1, NULL, LIMIT}, {"repeat", 1, NULL, REPEAT}, {"expect", 1, NULL, EXPECT},
+    {"expect-old", 1, NULL, OLD},
     {"csv", 1, NULL, CSV},         {"markdown", 1, NULL, MARKDOWN}, {"title", 1, NULL, TITLE},
     {"cases", 1, NULL, CASES},     {"list", 0, NULL, LIST},     {"quiet", 0, NULL, QUIET},
     {NULL, 0, NULL, 0},
@@ -141,9 +161,9 @@ static void parse(suite_t* suite, int argc, char** argv) {
       case JOBS: suite->jobs = whole(optarg, "a number of processes", 1, MAX_JOBS); break;
       case LIMIT: suite->time_limit = (double)whole(optarg, "seconds", 1, 3600); break;
       case REPEAT: suite->repeat = whole(optarg, "a number of runs", 1, 1000); break;
-      case EXPECT:
-        if (suite->expect_count == MAX_TABLES) misused("more than %d tables", MAX_TABLES);
-        suite->expect[suite->expect_count++] = optarg;
+      case EXPECT: add_table(suite, optarg); break;
+      case OLD:
+        if (!kernel_has_light_guards()) add_table(suite, optarg);
         break;
       case CSV: suite->csv = optarg; break;
       case MARKDOWN: suite->markdown = optarg; break;

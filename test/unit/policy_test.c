@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/statvfs.h>
 
 #include "secure.h"
@@ -238,6 +239,7 @@ static void test_raised_privileges(void** state) {
   assert_int_equal(chmod(folder, 0755), 0);
   struct statvfs place;
   bool honoured = statvfs(folder, &place) == 0 && !(place.f_flag & ST_NOSUID);
+  honoured = honoured && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0;
   child_run(&child, exec_copy, path);
   unlink(path);
   rmdir(folder);
