@@ -28,7 +28,7 @@ span_t real_mim_region_alloc(size_t slices, size_t align, size_t used, int arena
 // ---- areas ----------------------------------------------------------------------------------------------------------
 
 // A reservation, with a byte for each OS page. The bytes are mapped, and cost nothing where they are not used.
-enum { CLOSED = 1, GUARD = 2 };
+enum { CLOSED = 1, GUARD = 2, STAMPED = 4 };
 
 #define OS_PAGE ((size_t)4096)
 #define SLICE_PAGES (SLICE_SIZE / OS_PAGE)
@@ -115,11 +115,14 @@ static void touched(area_t* area, size_t from, size_t to) {
 
 #define STALE UINT64_C(0x7374616c65737461)
 
-// What lies in a guard reads as zero when it is one no more. Until then its ends hold this, and are looked at.
+// What lies in a guard reads as zero when it is one no more. Until then the ends of its first and last pages hold this,
+// and are looked at.
+#define ENDS 2
 #define STAMP UINT64_C(0x6775617264706167)
 #define STAMP_WORDS 4
 
-static void stamp(const area_t* area, size_t page) {
+static void stamp(area_t* area, size_t page) {
+  area->state[page] |= STAMPED;
   uint64_t* p = (uint64_t*)(void*)(area->start + page * OS_PAGE);
   for (size_t i = 0; i < STAMP_WORDS; i++) p[i] = p[OS_PAGE / 8 - 1 - i] = STAMP;
 }
@@ -132,7 +135,7 @@ static void stamp_check(const area_t* area, size_t page) {
 }
 
 // Contents that go: many pages at once to the kernel, few are cleared.
-#define FEW 16
+#define FEW 64
 
 static void clear(const area_t* area, size_t from, size_t to) {
   uint8_t* start = area->start + from * OS_PAGE;
@@ -157,7 +160,8 @@ bool mim_os_guard_install(void* addr, size_t size) {
   size_t to = from + size / OS_PAGE;
   touched(area, from, to);
   for (size_t page = from; page < to; page++) {
-    if (area->opened[page] && !(area->state[page] & GUARD)) stamp(area, page);
+    bool end = page < from + ENDS || page + ENDS >= to;
+    if (end && area->opened[page] && !(area->state[page] & STAMPED)) stamp(area, page);
     area->state[page] |= GUARD;
   }
   return true;
@@ -173,8 +177,8 @@ bool mim_os_guard_remove(void* addr, size_t size) {
     end = run_end_of(area, from, to);
     if (!(area->state[from] & GUARD)) continue;
     for (size_t page = from; page < end; page++) {
-      if (area->opened[page]) stamp_check(area, page);
-      area->state[page] &= (uint8_t)~GUARD;
+      if (area->state[page] & STAMPED) stamp_check(area, page);
+      area->state[page] &= (uint8_t) ~(GUARD | STAMPED);
     }
     if (area->opened[from]) clear(area, from, end);
   }
@@ -217,7 +221,6 @@ bool mim_os_open(void* addr, size_t size) {
   bool unknown = memchr(area->opened + from, 0, to - from) != NULL;
   if (unknown && !real_mim_os_open(addr, size)) return false;
   for (size_t page = from; page < to; page++) {
-    if (!area->opened[page] && (area->state[page] & GUARD)) stamp(area, page);
     area->opened[page] = 1;
     if (area->state[page] & CLOSED) {
       area->state[page] &= (uint8_t)~CLOSED;
@@ -420,12 +423,10 @@ static void pages_back(area_t* area, size_t from, size_t to, unsigned which, boo
     memcpy(&then, area->kept[which] + from, 8);
     if (used_by_run ? (now | then) == 0 : now == then) continue;
     for (size_t page = from; page < from + 8; page++) {
-      if ((area->state[page] & GUARD) && area->opened[page]) {
-        stamp_check(area, page);
-      } else if ((area->kept[which][page] & GUARD) && area->opened[page]) {
-        stamp(area, page);
-      }
+      bool stamped = area->state[page] & STAMPED;
+      if (stamped) stamp_check(area, page);
       area->state[page] = area->kept[which][page];
+      if (!stamped && (area->state[page] & STAMPED)) stamp(area, page);
     }
   }
 }

@@ -1,8 +1,9 @@
 // Replays inputs of a target: files, or all files of directories. The driver of regressions and corpora, and the one to
 // debug with. A crash ends it, as it would end the fuzzer; the name of the input is printed before it is run.
 //
-//   fuzz_api-secure [-q] [-n TIMES] FILE|DIRECTORY...
+//   fuzz_api-secure [-q] [-c] [-n TIMES] FILE|DIRECTORY...
 //
+// -c prints what a run of each input costs: microseconds of processor time, page faults.
 // FUZZ_TRACE=1 prints each operation, FUZZ_SLOW=1 checks whole structures after each.
 #include <dirent.h>
 #include <stdbool.h>
@@ -10,14 +11,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
-static bool quiet;
+static bool quiet, costs;
 static long times = 1;
 static size_t inputs;
+
+static double microseconds(const struct rusage* usage) {
+  return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1e6 +
+         (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
+}
 
 static int replay_file(const char* path) {
   FILE* file = fopen(path, "rb");
@@ -35,7 +42,17 @@ static int replay_file(const char* path) {
     printf("%s\n", path);
     fflush(stdout);
   }
+  struct rusage before, after;
+  if (costs) {
+    LLVMFuzzerTestOneInput(data, size);  // starts the library, if it is the first
+    getrusage(RUSAGE_SELF, &before);
+  }
   for (long i = 0; i < times; i++) LLVMFuzzerTestOneInput(data, size);
+  if (costs) {
+    getrusage(RUSAGE_SELF, &after);
+    printf("%9.1f us %8.1f faults  %s\n", (microseconds(&after) - microseconds(&before)) / (double)times,
+           (double)(after.ru_minflt - before.ru_minflt) / (double)times, path);
+  }
   free(data);
   inputs++;
   return 0;
@@ -64,15 +81,17 @@ int main(int argc, char** argv) {
   for (; first < argc && argv[first][0] == '-'; first++) {
     if (strcmp(argv[first], "-q") == 0) {
       quiet = true;
+    } else if (strcmp(argv[first], "-c") == 0) {
+      quiet = costs = true;
     } else if (strcmp(argv[first], "-n") == 0 && first + 1 < argc && (times = atol(argv[first + 1])) > 0) {
       first++;
     } else {
-      fprintf(stderr, "replay: '%s' is not an option: expected -q or -n TIMES\n", argv[first]);
+      fprintf(stderr, "replay: '%s' is not an option: expected -q, -c or -n TIMES\n", argv[first]);
       return 2;
     }
   }
   if (first == argc) {
-    fprintf(stderr, "usage: %s [-q] [-n TIMES] FILE|DIRECTORY...\n", argv[0]);
+    fprintf(stderr, "usage: %s [-q] [-c] [-n TIMES] FILE|DIRECTORY...\n", argv[0]);
     return 2;
   }
   struct timespec begin, end;
