@@ -4,32 +4,42 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-all_targets=(api misuse threads corrupt process options api-plain threads-plain process-plain)
+all_targets=(api misuse misuse-strict threads corrupt process options api-plain threads-plain process-plain options-plain)
 
 usage() {
   cat <<END
 usage: scripts/fuzz.sh [options] [TARGET] [SECONDS] [JOBS]
 
-Installs what is missing from Debian, builds the fuzz targets with AFL++ in out/fuzz, fuzzes, shows how it goes, and
-ends with a summary. Goes on from the corpus in fuzz/corpus and from earlier runs in out/fuzz/state.
+Installs what is missing from Debian, builds the fuzz targets with AFL++ in out/fuzz, fuzzes, shows how it goes, replays
+what was found on the real system, and ends with a summary. Goes on from the corpus in fuzz/corpus and from earlier runs.
 
   TARGET    one of: ${all_targets[*]}; all (default): one after the other
   SECONDS   for each target (default: 60)
-  JOBS      fuzzers at a time (default: 1)
+  JOBS      fuzzers at a time (default: 1); of several, the last one runs on the real system
 
   --fresh      forget earlier runs
+  --state DIR  where runs are kept (default: out/fuzz/state)
+  --real       all fuzzers on the real system: guards that fault, but slow (FUZZ_FAST=0)
+  --cmplog     also try what comparisons compare with
   --minimise   afterwards write the smallest corpus with the same coverage to fuzz/corpus
   --coverage   afterwards show the coverage of src/ and secure/ by all corpora, by file
   --help       this text
 
-Crashes are kept in out/fuzz/state/TARGET. Status 0: no crash and no hang was found.
+Crashes are kept in DIR/TARGET. Status 0: no crash and no hang was found.
 END
 }
 
-fresh=no minimise=no coverage=no words=()
+fresh=no minimise=no coverage=no cmplog=no real=no state=out/fuzz/state words=()
 while (($# > 0)); do
   case $1 in
     --fresh) fresh=yes ;;
+    --state)
+      (($# > 1)) || usage_error "--state wants a directory"
+      state=$2
+      shift
+      ;;
+    --real) real=yes ;;
+    --cmplog) cmplog=yes ;;
     --minimise) minimise=yes ;;
     --coverage) coverage=yes ;;
     --help | -h) usage; exit 0 ;;
@@ -54,96 +64,243 @@ need_packages gcc clang cmake make pkg-config binutils libsodium-dev libcmocka-d
 need_commands afl-fuzz=afl++
 if [[ $coverage == yes ]]; then need_commands lcov=lcov; fi
 
-state=out/fuzz/state
-mutator=out/fuzz/mutator.so
+mutator=out/fuzz/mutator.so build=out/fuzz/build
 if [[ $fresh == yes ]]; then rm -rf -- "$state"; fi
 mkdir -p "$state" out/fuzz
+temp='' # set by make_temp
+make_temp temp
+
+# afl-fuzz as it must be for this: no terminal, no demands on the machine, threads of its own binding, room for the
+# address space that the library reserves (-m none).
+export AFL_QUIET=1 AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 AFL_AUTORESUME=1
+export AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1
+
+# Longest inputs, in bytes: what is longer takes its time, and finds no more.
+longest=488
+
+# ---- targets --------------------------------------------------------------------------------------------------------
 
 program_of() { # of a target, as CMake names it
   case $1 in
     *-plain) echo "fuzz_${1%-plain}-plain" ;;
-    *) echo "fuzz_$1-secure" ;;
+    *) echo "fuzz_${1%-strict}-secure" ;;
   esac
 }
 
-corpus_of() { echo "fuzz/corpus/${1%-plain}"; }
-
-programs=()
-for name in "${targets[@]}"; do programs+=("$(program_of "$name")-fuzz"); done
-say "Building ${programs[*]}"
-export AFL_QUIET=1 AFL_LLVM_DENYLIST=$PWD/fuzz/deny.txt
-if ! { cmake -S . -B out/fuzz/build -DCMAKE_C_COMPILER=afl-clang-fast -DCMAKE_CXX_COMPILER=afl-clang-fast++ \
-  -DMI_FUZZ=afl && cmake --build out/fuzz/build -j "$(job_count)" --target "${programs[@]}" &&
-  gcc -O2 -shared -fPIC -Wall -Wextra fuzz/mutator.c -o "$mutator"; } >out/fuzz/build.log 2>&1; then
-  tail -n 20 out/fuzz/build.log >&2
-  die "the fuzz targets do not build; see out/fuzz/build.log"
-fi
-
-# afl-fuzz as it must be for this: no terminal, no demands on the machine, threads of its own binding, room for the
-# address space that the library reserves (-m none).
-export AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_AUTORESUME=1
-
-stat_of() { # FILE KEY
-  sed -n "s/^$2 *: *//p" "$1" 2>/dev/null || true
+base_of() { # the target whose operations and corpus it has
+  local base=${1%-plain}
+  echo "${base%-strict}"
 }
 
-crash_count() { find "$state/$1" -path '*/crashes/id*' 2>/dev/null | wc -l; }
-hang_count() { find "$state/$1" -path '*/hangs/id*' 2>/dev/null | wc -l; }
+corpus_of() { echo "fuzz/corpus/$(base_of "$1")"; }
+
+run_as() { # TARGET 1|0: its profile, and whether the system is simulated. In a subshell.
+  if [[ $1 == *-strict ]]; then export MIMALLOC_PROFILE=strict; fi
+  export FUZZ_FAST=$2
+}
+
+programs_of() { # TARGET...: each once
+  local name
+  for name in "$@"; do program_of "$name"; done | sort -u
+}
+
+configure() { # DIRECTORY
+  cmake -S . -B "$1" -DCMAKE_C_COMPILER=afl-clang-fast -DCMAKE_CXX_COMPILER=afl-clang-fast++ -DMI_FUZZ=afl
+}
+
+build_all() {
+  local -a programs replays
+  mapfile -t replays < <(programs_of "${targets[@]}")
+  programs=("${replays[@]/%/-fuzz}")
+  say "Building ${programs[*]}"
+  if ! { configure "$build" && cmake --build "$build" -j "$(job_count)" --target "${programs[@]}" "${replays[@]}" &&
+    gcc -O2 -shared -fPIC -Wall -Wextra fuzz/mutator.c -o "$mutator"; } >out/fuzz/build.log 2>&1; then
+    tail -n 20 out/fuzz/build.log >&2
+    die "the fuzz targets do not build; see out/fuzz/build.log"
+  fi
+  [[ $cmplog == yes ]] || return 0
+  if ! (
+    export AFL_LLVM_CMPLOG=1
+    configure out/fuzz/cmplog && cmake --build out/fuzz/cmplog -j "$(job_count)" --target "${programs[@]}"
+  ) >out/fuzz/build.log 2>&1; then
+    die "the fuzz targets do not build for --cmplog; see out/fuzz/build.log"
+  fi
+}
+
+# ---- what fuzzers say of themselves ---------------------------------------------------------------------------------
+
+stats_of() { # TARGET
+  cat "$state/$1"/*/fuzzer_stats 2>/dev/null || true
+}
+
+sum_of() { # TARGET KEY: over all fuzzers
+  stats_of "$1" | awk -F' *: *' -v key="$2" '$1 == key {sum += $2} END {printf "%.0f", sum}'
+}
+
+first_of() { # TARGET KEY: of the first fuzzer
+  sed -n "s/^$2 *: *//p" "$state/$1/job0/fuzzer_stats" 2>/dev/null || true
+}
+
+most_of() { # TARGET KEY
+  stats_of "$1" |
+    awk -F' *: *' -v key="$2" '$1 == key && (most == "" || $2 + 0 > most + 0) {most = $2} END {print most}'
+}
+
+found_of() { # TARGET crashes|hangs
+  { find "$state/$1" -path "*/$2/id*" 2>/dev/null || true; } | wc -l
+}
+
+# Processor seconds of processes and all that came of them, those that are over included.
+cpu_of() { # PID...
+  local pid
+  local -a all=("$@") more=("$@")
+  while ((${#more[@]} > 0)); do
+    mapfile -t more < <(for pid in "${more[@]}"; do cat "/proc/$pid/task/$pid/children" 2>/dev/null || true; done |
+      tr ' ' '\n' | sed '/^$/d')
+    all+=("${more[@]}")
+  done
+  for pid in "${all[@]}"; do sed 's/^.*) //' "/proc/$pid/stat" 2>/dev/null || true; done |
+    awk -v tick="$(getconf CLK_TCK)" '{sum += $12 + $13 + $14 + $15} END {printf "%.2f", sum / tick}'
+}
+
+show_status() { # TARGET SECONDS
+  printf '\r%-14s %4d s  %8s runs/s  %6s inputs  stability %7s  crashes %s  hangs %s ' "$1" "$2" \
+    "$(sum_of "$1" execs_per_sec)" "$(most_of "$1" corpus_count)" "$(first_of "$1" stability)" \
+    "$(found_of "$1" crashes)" "$(found_of "$1" hangs)"
+}
+
+# ---- fuzzing --------------------------------------------------------------------------------------------------------
 
 # shellcheck disable=SC2317 # called at the end
 stop_quietly() { kill "$1" 2>/dev/null || true; }
 
-fuzz_one() {
-  local name=$1 program seeds=out/fuzz/seeds/$1 job role pid
-  local -a pids=()
-  program=out/fuzz/build/fuzz/$(program_of "$name")-fuzz
-  mkdir -p "$seeds" "$state/$name"
-  if [[ -d $(corpus_of "$name") ]]; then cp -- "$(corpus_of "$name")"/* "$seeds"/; fi
-  if [[ $name != options ]]; then
-    python3 fuzz/grow.py "${name%-plain}" "$seeds" 40
-    export AFL_CUSTOM_MUTATOR_LIBRARY=$PWD/$mutator
+seeds_for() { # TARGET DIRECTORY
+  local corpus
+  corpus=$(corpus_of "$1")
+  mkdir -p "$2"
+  if [[ -d $corpus ]]; then find "$corpus" -type f -exec cp -- {} "$2"/ \;; fi
+  if [[ $(base_of "$1") != options ]]; then python3 fuzz/grow.py "$(base_of "$1")" "$2" 40; fi
+}
+
+start_fuzzer() { # TARGET NUMBER: sets `pid`
+  local name=$1 job=$2 program role=-S fast=1
+  program=$(program_of "$name")-fuzz
+  local -a words=(-m none -t 2000 -V "$seconds" -G "$longest" -i "$temp/seeds/$name" -o "$state/$name")
+  if ((job == 0)); then role=-M; fi
+  if [[ $real == yes ]] || ((jobs > 1 && job == jobs - 1)); then fast=0; fi
+  if [[ $(base_of "$name") == options ]]; then
+    words+=(-x fuzz/options.dict)
   else
-    unset AFL_CUSTOM_MUTATOR_LIBRARY
+    export AFL_CUSTOM_MUTATOR_LIBRARY=$PWD/$mutator
   fi
-  local -a dictionary=()
-  if [[ $name == options ]]; then dictionary=(-x fuzz/options.dict); fi
+  if [[ $cmplog == yes ]]; then words+=(-c "out/fuzz/cmplog/fuzz/$program"); fi
+  (
+    run_as "$name" $fast
+    exec afl-fuzz "${words[@]}" "$role" "job$job" -- "$build/fuzz/$program"
+  ) >"$state/$name/job$job.log" 2>&1 &
+  pid=$!
+  unset AFL_CUSTOM_MUTATOR_LIBRARY
+}
+
+declare -A cpu_seconds runs_before
+
+fuzz_one() {
+  local name=$1 job pid started=$SECONDS
+  local -a pids=()
+  mkdir -p "$state/$name"
+  seeds_for "$name" "$temp/seeds/$name"
+  runs_before[$name]=$(sum_of "$name" execs_done)
   for ((job = 0; job < jobs; job++)); do
-    role=-S
-    if ((job == 0)); then role=-M; fi
-    afl-fuzz -m none -t 2000 -V "$seconds" -i "$seeds" -o "$state/$name" "$role" "job$job" "${dictionary[@]}" \
-      -- "$program" >"$state/$name/job$job.log" 2>&1 &
-    pids+=($!)
+    start_fuzzer "$name" "$job"
+    pids+=("$pid")
+    at_exit stop_quietly "$pid"
   done
-  for pid in "${pids[@]}"; do at_exit stop_quietly "$pid"; done
-  local started=$SECONDS stats=$state/$name/job0/fuzzer_stats
   while kill -0 "${pids[@]}" 2>/dev/null; do
-    sleep 2
-    if [[ -t 1 ]]; then
-      printf '\r%-14s %4d s  %8s runs/s  %6s inputs  stability %7s  crashes %s  hangs %s ' "$name" \
-        $((SECONDS - started)) "$(stat_of "$stats" execs_per_sec)" "$(stat_of "$stats" corpus_count)" \
-        "$(stat_of "$stats" stability)" "$(crash_count "$name")" "$(hang_count "$name")"
-    fi
+    cpu_seconds[$name]=$(cpu_of "${pids[@]}")
+    if [[ -t 1 ]]; then show_status "$name" $((SECONDS - started)); fi
+    sleep 1
   done
-  if [[ -t 1 ]]; then printf '\n'; fi
+  if [[ -t 1 ]]; then show_status "$name" $((SECONDS - started)) && printf '\n'; fi
   for pid in "${pids[@]}"; do
     wait "$pid" || { tail -n 5 "$state/$name"/job*.log >&2; die "afl-fuzz failed for $name"; }
   done
+  check_hangs "$name"
+  replay_real "$name"
 }
 
-minimise_one() {
-  local name=$1 temp
-  make_temp temp
-  say "Minimising the corpus of $name"
-  mkdir -p "$temp/in" "$(corpus_of "$name")"
-  find "$state/$name" -path '*/queue/id*' -exec cp -- {} "$temp/in/" \;
-  if [[ -d $(corpus_of "$name") ]]; then find "$(corpus_of "$name")" -type f -exec cp -- {} "$temp/in/" \;; fi
-  AFL_CUSTOM_MUTATOR_LIBRARY='' afl-cmin -m none -t 5000 -i "$temp/in" -o "$temp/out" -- \
-    "out/fuzz/build/fuzz/$(program_of "$name")-fuzz" >"$temp/log" 2>&1 || { tail -n 5 "$temp/log" >&2; die "afl-cmin failed"; }
-  rm -f -- "$(corpus_of "$name")"/*
-  local file
-  for file in "$temp/out"/*; do
-    cp -- "$file" "$(corpus_of "$name")/$(sha1sum "$file" | cut -c 1-12)"
+# What took long on a machine that had other things to do is no hang: ten seconds of processor time are.
+check_hangs() { # TARGET
+  local input
+  while read -r input; do
+    if ! (run_as "$1" 1 && ulimit -t 10 && "$build/fuzz/$(program_of "$1")" -q "$input") >/dev/null 2>&1; then
+      continue
+    fi
+    mkdir -p "$state/$1/slow"
+    mv -- "$input" "$state/$1/slow/"
+  done < <(find "$state/$1" -path '*/hangs/id*')
+}
+
+# Simulated guards do not fault: everything the fuzzers keep runs once where they do. One input a process, after the
+# first that fails.
+replay_real() { # TARGET
+  local input program
+  program=$build/fuzz/$(program_of "$1")
+  local -a queues
+  mapfile -t queues < <(find "$state/$1" -type d -name queue)
+  ((${#queues[@]} > 0)) || return 0
+  say "Replaying what $1 kept on the real system"
+  if (run_as "$1" 0 && "$program" -q "${queues[@]}") >"$temp/replay" 2>&1; then return 0; fi
+  mkdir -p "$state/$1/real/crashes"
+  while read -r input; do
+    (run_as "$1" 0 && "$program" -q "$input") >"$temp/replay" 2>&1 || cp -- "$input" "$state/$1/real/crashes/"
+  done < <(find "${queues[@]}" -type f -name 'id*')
+  [[ -n $(find "$state/$1/real/crashes" -type f) ]] ||
+    warn "the inputs of $1 fail on the real system one after the other, and not one by one: see FUZZ_TRACE in docs/fuzzing.md"
+}
+
+# ---- afterwards -----------------------------------------------------------------------------------------------------
+
+# Each input as small as it can be with what it covers; some side by side.
+# shellcheck disable=SC2016 # the inner shell expands
+shorten() { # PROGRAM DIRECTORY FILE...
+  local program=$1 to=$2
+  shift 2
+  printf '%s\0' "$@" | xargs -0 -P "$(job_count)" -I '{}' sh -c '
+    timeout 30 afl-tmin -m none -t 5000 -i "$1" -o "$2/$(basename "$1")" -- "$3" >/dev/null 2>&1 || cp -- "$1" "$2"' \
+    sh '{}' "$to" "$program"
+}
+
+cover() { # TARGET IN OUT: the fewest and smallest inputs that cover what all do
+  rm -rf -- "$3"
+  afl-cmin -m none -t 5000 -i "$2" -o "$3" -- "$build/fuzz/$(program_of "$1")-fuzz" >"$temp/log" 2>&1 ||
+    { tail -n 5 "$temp/log" >&2; die "afl-cmin failed for $1"; }
+}
+
+# The corpus of targets with the same operations: what covers most in each of them, shortened, and again what covers most.
+minimise_corpus() { # BASE
+  local base=$1 corpus=fuzz/corpus/$1 work=$temp/$1 name file
+  local -a names=()
+  for name in "${targets[@]}"; do
+    if [[ $(base_of "$name") == "$base" ]]; then names+=("$name"); fi
   done
+  say "Minimising $corpus"
+  mkdir -p "$work/all" "$work/short" "$work/last" "$corpus"
+  for name in "${names[@]}"; do find "$state/$name" -path '*/queue/id*' -exec cp -- {} "$work/all/" \;; done
+  find "$corpus" -type f -exec cp -- {} "$work/all/" \;
+  for name in "${names[@]}"; do
+    (
+      run_as "$name" 1
+      cover "$name" "$work/all" "$work/out"
+      shorten "$build/fuzz/$(program_of "$name")-fuzz" "$work/short" "$work/out"/*
+    )
+  done
+  for name in "${names[@]}"; do
+    (run_as "$name" 1 && cover "$name" "$work/short" "$work/out")
+    cp -- "$work/out"/* "$work/last/"
+  done
+  find "$corpus" -type f -delete
+  for file in "$work/last"/*; do cp -- "$file" "$corpus/$(sha1sum "$file" | cut -c 1-12)"; done
+  say "$corpus: $(find "$corpus" -type f | wc -l) inputs, $(cat "$corpus"/* | wc -c) bytes"
 }
 
 show_coverage() {
@@ -152,29 +309,38 @@ show_coverage() {
   cmake --build "$dir" -j "$(job_count)" --target fuzz-replay >>"$dir.log" 2>&1 || die "see $dir.log"
   find "$dir" -name '*.gcda' -delete
   for name in "${all_targets[@]}"; do
-    local -a inputs=("$(corpus_of "$name")")
-    [[ -d ${inputs[0]} ]] || continue
-    if [[ -d out/fuzz/state/$name/job0/queue ]]; then inputs+=("out/fuzz/state/$name/job0/queue"); fi
-    "$dir/fuzz/$(program_of "$name")" -q "${inputs[@]}" >/dev/null || warn "the corpus of $name does not replay"
+    local -a inputs
+    mapfile -t inputs < <(find "$(corpus_of "$name")" "test/regress/$(base_of "$name")" "$state/$name" -type d \
+      \( -name queue -o -name "$(base_of "$name")" \) 2>/dev/null)
+    ((${#inputs[@]} > 0)) || continue
+    (run_as "$name" 0 && "$dir/fuzz/$(program_of "$name")" -q "${inputs[@]}") >/dev/null ||
+      warn "the inputs of $name do not replay"
   done
   lcov -q --capture --directory "$dir/fuzz" --rc lcov_branch_coverage=1 -o "$dir/all.info" 2>>"$dir.log"
   lcov -q --extract "$dir/all.info" '*/src/*' '*/secure/*' --rc lcov_branch_coverage=1 -o "$dir/library.info" 2>>"$dir.log"
   lcov --list "$dir/library.info" --rc lcov_branch_coverage=1
 }
 
+summary() {
+  local name runs
+  printf '\n%s%-14s %9s %12s %10s %10s %9s %7s %8s %6s%s\n' "$c_bold" target runs runs/s 'per CPU-s' stability inputs \
+    edges crashes hangs "$c_off"
+  for name in "${targets[@]}"; do
+    runs=$(($(sum_of "$name" execs_done) - ${runs_before[$name]}))
+    printf '%-14s %9s %12s %10s %10s %9s %7s %8s %6s\n' "$name" "$runs" "$(sum_of "$name" execs_per_sec)" \
+      "$(awk -v runs="$runs" -v cpu="${cpu_seconds[$name]:-0}" 'BEGIN {printf "%.0f", (cpu > 0 ? runs / cpu : 0)}')" \
+      "$(first_of "$name" stability)" "$(most_of "$name" corpus_count)" "$(most_of "$name" edges_found)" \
+      "$(found_of "$name" crashes)" "$(found_of "$name" hangs)"
+    found=$((found + $(found_of "$name" crashes) + $(found_of "$name" hangs)))
+  done
+}
+
+build_all
 for name in "${targets[@]}"; do fuzz_one "$name"; done
 if [[ $minimise == yes ]]; then
-  for name in "${targets[@]}"; do minimise_one "$name"; done
+  while read -r name; do minimise_corpus "$name"; done < <(for name in "${targets[@]}"; do base_of "$name"; done | sort -u)
 fi
-
 found=0
-printf '\n%s%-14s %10s %12s %10s %9s %9s %8s %6s%s\n' "$c_bold" target runs/s runs stability inputs 'bits' crashes hangs "$c_off"
-for name in "${targets[@]}"; do
-  stats=$state/$name/job0/fuzzer_stats
-  printf '%-14s %10s %12s %10s %9s %9s %8s %6s\n' "$name" "$(stat_of "$stats" execs_per_sec)" \
-    "$(stat_of "$stats" execs_done)" "$(stat_of "$stats" stability)" "$(stat_of "$stats" corpus_count)" \
-    "$(stat_of "$stats" bitmap_cvg)" "$(crash_count "$name")" "$(hang_count "$name")"
-  found=$((found + $(crash_count "$name") + $(hang_count "$name")))
-done
+summary
 if [[ $coverage == yes ]]; then show_coverage; fi
-((found == 0)) || die "$found crashes and hangs are in $state; replay one with out/fuzz/build/fuzz/fuzz_TARGET-PRODUCT FILE"
+((found == 0)) || die "$found crashes and hangs are in $state; replay one with FUZZ_FAST=1 $build/fuzz/fuzz_TARGET-PRODUCT FILE"
