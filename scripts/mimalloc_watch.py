@@ -20,6 +20,7 @@ TRIES = 4
 SLICES_MAX = 1 << 18  # whose pages are looked at: 16 GiB
 # What a process says is believed within bounds: it may be a stranger's.
 TABLES_MAX, ENTRIES_MAX, SIZE_MAX, THREADS_MAX, SEGMENTS_MAX = 64, 1024, 1 << 16, 1 << 16, 1 << 20
+GATHER_MAX = 1 << 28
 
 
 class Refused(Exception):
@@ -32,6 +33,9 @@ class Gone(Exception):
 
 class Torn(Exception):
     """What was read does not fit together: it changed meanwhile, or is no longer there."""
+
+
+NONSENSE = (Torn, IndexError, OverflowError, ValueError, ZeroDivisionError, struct.error)
 
 
 class NoLibrary(Exception):
@@ -55,6 +59,8 @@ class Memory:
     def gather(self, addresses, size):
         """`size` bytes from each of the addresses, one behind the other."""
         addresses = array.array("Q", addresses)
+        if size * len(addresses) > GATHER_MAX:
+            raise Torn
         whole = ctypes.create_string_buffer(max(size * len(addresses), 1))
         for first in range(0, len(addresses), IOV_MAX):
             part = addresses[first:first + IOV_MAX]
@@ -213,7 +219,7 @@ def find_library(pid):
                         raise Refused(f"process {pid} runs {path}, whose numbers have layout {layout}; this is "
                                       f"mimalloc-top {VERSION}, which reads layout {LAYOUT}")
                     found.append(Library(memory, path, at + 4 + distance))
-        except Torn:
+        except NONSENSE:
             continue
     used = [library for library in found if library.value("process.slots") != 0]
     if not used:
@@ -439,9 +445,9 @@ def look(library, pid):
     for tries in range(TRIES):
         try:
             return look_once(library, pid)
-        except Torn:
+        except NONSENSE as error:
             if tries + 1 == TRIES:
-                raise
+                raise Torn from error
 
 
 def look_once(library, pid):

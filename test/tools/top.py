@@ -144,8 +144,9 @@ def test_texts(program):
     rows = [line.split() for line in top().stdout.splitlines()]
     check("listed", [row for row in rows if row[0] == str(program.pid)], rows)
     other = Program()
-    check("two of a name", f"are named {name}; say which by its number: {program.pid} {other.pid}" in
-          top("--once", name).stderr)
+    both = " ".join(map(str, sorted((program.pid, other.pid))))
+    said = top("--once", name).stderr
+    check("two of a name", f"2 processes are named {name}; say which by its number: {both}\n" in said, said)
     found = subprocess.run([SCRIPT, "--once", "--json", str(program.pid)], capture_output=True, check=True).stdout
     found = subprocess.run([PROMETHEUS], input=found, capture_output=True, check=True).stdout.decode()
     check("for Prometheus", re.search(r"^mimalloc_pages [1-9]", found, re.M), found)
@@ -179,6 +180,10 @@ def test_refusals(program):
     done = top("--once", Program(library=OTHER).pid)
     check("refuses another layout", done.returncode == 1 and
           f"whose numbers have layout 4711; this is mimalloc-top {VERSION}, which reads layout 1" in done.stderr, done)
+    for number in range(1, 6):
+        done = top("--once", Program(library=OTHER.replace("other-layout", f"nonsense-{number}")).pid)
+        check(f"refuses nonsense {number}", done.returncode == 1 and done.stderr.startswith("mimalloc-top: ") and
+              done.stderr.count("\n") == 1 and "\x1b" not in done.stderr, done)
     if os.geteuid() == 0:
         done = top("--once", program.pid, user=65534, group=65534, extra_groups=[])
         check("refuses without rights", done.returncode == 1 and "may not be read" in done.stderr, done)
