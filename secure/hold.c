@@ -1,21 +1,21 @@
 // Held blocks: what becomes of a large block, or a sampled one, when it is freed. It is made inaccessible at once, and
 // its addresses are kept out of use for a while.
 //
-//   freed --> warm: PROT_NONE, contents kept --> taken again, cleared                 (16 blocks of up to 1 MiB)
+//   freed --> warm: PROT_NONE, contents kept --> taken again, cleared                 (48 blocks, 16 MiB)
 //              |
 //              v  too many, or too old
 //             cold: guards throughout, memory back at the OS --> addresses free again (256 blocks, 32 MiB of addresses)
 //
 // Memory that goes back to the OS comes again one page fault at a time, which takes three times as long as closing,
-// opening and clearing it (docs/mechanisms/hold.md); so the last few blocks stay warm, and the oldest of those that fits
-// is the next one handed out, but never one of the last three freed. A block of which most was never touched is better
+// opening and clearing it (docs/mechanisms/hold.md); so the last few blocks stay warm, and the smallest of those that fits,
+// the oldest of its size, is the next one handed out, but never one of the last three freed. A block of which most was never touched is better
 // cold, as clearing reads all of it: a page fault for each page, the first time. After that the untouched ones all read
 // the same page of zeroes, and cost little.
 //
 // Stops: reads of and writes to freed large blocks, always, until their addresses are handed out again, by a fault;
 // second frees of them, told as such; stale contents in new ones.
 // Does not stop: the use of a stale address after that. Blocks above a quarter of HELD_BYTES are inaccessible when they
-// are freed, but not held: their addresses may be the next ones handed out.
+// are freed, but their addresses may be the next ones handed out.
 // Costs: warm, two system calls and the clearing; up to WARM_SLICES of memory and two mappings a block. Cold, two system
 // calls and a page fault for each OS page. Sampled blocks, and all in profiles with a quarantine, go cold at once.
 //
@@ -25,10 +25,10 @@
 
 #define HELD_MAX 256
 #define HELD_BYTES (32 * MIB)  // of address space: what is held makes the program open other memory
-#define WARM_MAX 16
+#define WARM_MAX 48
 #define WARM_REST 3  // that were freed last are not handed out
-#define WARM_BLOCK_SLICES 16
-#define WARM_SLICES 64
+#define WARM_BLOCK_SLICES 256
+#define WARM_SLICES 256
 #define SPARSE_LIMIT 8
 
 lock_t sec_hold_lock;
@@ -72,9 +72,20 @@ static page_t* oldest_out(void) {
   return page;
 }
 
-// Returns one to be given up instead, if there are too many.
+// Slices of cold blocks, at most.
+static size_t cold_room(void) {
+  return min_size(HELD_BYTES, mim_process.region_size / 256) / SLICE_SIZE;
+}
+
+// So large that holding it would let go of too many others.
+static bool is_huge(const page_t* page) {
+  return page->slices > cold_room() / 4;
+}
+
+// Returns one to be given up instead, if there are too many; that is the page itself when it is huge.
 static page_t* push_cold(page_t* page) {
-  size_t room = min_size(HELD_BYTES, mim_process.region_size / 256) / SLICE_SIZE;  // in slices
+  if (is_huge(page)) return page;
+  size_t room = cold_room();
   page_t* evicted = NULL;
   lock_acquire(&sec_hold_lock);
   held.slices += page->slices;
@@ -109,14 +120,15 @@ static bool may_be_warm(const page_t* page) {
          atomic_load_explicit(&held.sparse, memory_order_relaxed) < SPARSE_LIMIT;
 }
 
-// Returns the one that has to make room; NULL: none.
+// Returns those that have to make room, linked by `next`.
 static page_t* push_warm(page_t* page) {
   page_t* out = NULL;
   lock_acquire(&sec_hold_lock);
   size_t count = atomic_load_explicit(&held.warm_count, memory_order_relaxed);
-  if (count == WARM_MAX || held.warm_slices + page->slices > WARM_SLICES) {
-    out = take_out(0);
-    count--;
+  for (; count == WARM_MAX || held.warm_slices + page->slices > WARM_SLICES; count--) {
+    page_t* oldest = take_out(0);
+    oldest->next = out;
+    out = oldest;
   }
   held.warm[count] = (warm_t){page, mim_os_clock_ms()};
   held.warm_slices += page->slices;
@@ -168,14 +180,26 @@ static bool clear(uint8_t* start, size_t size) {
   return touched * os_page * 2 >= size;
 }
 
+// The oldest of the smallest that are large enough, but not by much. Lock held.
+static size_t find_warm(size_t slices, size_t count) {
+  size_t best = count, most = slices + slices / 4 + 1;
+  for (size_t i = 0; i < count; i++) {
+    const page_t* page = held.warm[i].page;
+    bool rests = i + WARM_REST >= count && !is_huge(page);
+    if (rests || page->slices < slices || page->slices >= most) continue;
+    best = i;
+    most = page->slices;
+  }
+  return best;
+}
+
 page_t* sec_hold_take(size_t slices, size_t* used) {
-  if (mim_likely(atomic_load_explicit(&held.warm_count, memory_order_relaxed) <= WARM_REST)) return NULL;
+  if (mim_likely(atomic_load_explicit(&held.warm_count, memory_order_relaxed) == 0)) return NULL;
   page_t* page = NULL;
   lock_acquire(&sec_hold_lock);
   size_t count = atomic_load_explicit(&held.warm_count, memory_order_relaxed);
-  for (size_t i = 0; i + WARM_REST < count && page == NULL; i++) {
-    if (held.warm[i].page->slices == slices) page = take_out(i);
-  }
+  size_t found = find_warm(slices, count);
+  if (found < count) page = take_out(found);
   lock_release(&sec_hold_lock);
   if (page == NULL) return NULL;
   uint8_t* start = mim_page_start(page);
@@ -185,8 +209,9 @@ page_t* sec_hold_take(size_t slices, size_t* used) {
     return NULL;
   }
   bool zero = true;
-  if (*used > old && !mim_region_uncover(slice_of(page), slices, old, *used, &zero)) {
-    push_closed(page);  // accessible as it is, until it is tried again
+  if (*used > old && !mim_region_uncover(slice_of(page), page->slices, old, *used, &zero)) {
+    (void)mim_os_close(start, bytes_of(page));
+    push_closed(page);
     return NULL;
   }
   int step = clear(start, old) || page->retire_age != 0 ? -1 : 2;
@@ -204,10 +229,10 @@ page_t* sec_hold_take(size_t slices, size_t* used) {
 page_t* sec_hold(page_t* page) {
   bool sampled = (page->kind & KIND_SAMPLED) != 0;
   if (!sampled && !(mim_process.hook.mechanisms & SEC_LARGE_SEAL)) return page;
-  size_t room = min_size(HELD_BYTES, mim_process.region_size / 256) / SLICE_SIZE;
-  if (!sampled && page->slices > room / 4) return page;
+  bool may_warm = may_be_warm(page);
+  if (!sampled && !may_warm && is_huge(page)) return page;
   sec_large_back(page);
-  bool warm = may_be_warm(page) && mim_os_close(mim_page_start(page), bytes_of(page));
+  bool warm = may_warm && mim_os_close(mim_page_start(page), bytes_of(page));
   if (!warm) {
     if (!mim_region_seal(slice_of(page), page->slices)) {  // locked memory, say
       if (sampled) sec_sample_dead();
@@ -222,8 +247,13 @@ page_t* sec_hold(page_t* page) {
   if (sampled) sec_sample_dead();
   if (!warm) return push_cold(page);
   page_t* given_up = NULL;
-  page_t* out = push_warm(page);
-  if (out != NULL) (void)cool(out, &given_up);
+  for (page_t *out = push_warm(page), *next; out != NULL; out = next) {
+    next = out->next;
+    page_t* one = NULL;
+    if (!cool(out, &one) || one == NULL) continue;
+    one->next = given_up;
+    given_up = one;
+  }
   return given_up;
 }
 

@@ -19,6 +19,7 @@ extern process_t mim_process;
 #define HOOK_ZERO_BIN 1
 #define HOOK_EXTEND_BYTES ((size_t)8 * KIB)
 #define HOOK_EXTEND_BLOCKS ((size_t)8)
+#define HOOK_KEEP_SLICES ((size_t)64)
 
 mim_inline bool hook_direct_index(size_t size, size_t* index) {
   *index = (size + MIN_ALIGN) / MIN_ALIGN;

@@ -88,6 +88,7 @@ void mim_heap_queue_remove(heap_t* heap, page_t* page) {
     queue_remove(queue, page);
     if (first) direct_update(heap, page->bin);
   }
+  if (page->flags & PAGE_RETIRED) heap->retired_slices -= page->slices;
   page->flags &= (uint8_t)~(PAGE_QUEUED | PAGE_IN_FULL | PAGE_RETIRED);
 }
 
@@ -319,20 +320,23 @@ void mi_subproc_add_current_thread(mi_subproc_id_t id) {
 // Empty pages that were kept grow older by one, and are given back at last.
 void mim_heap_retire_tick(heap_t* heap, bool force) {
   if (heap->retired_min > heap->retired_max) return;
+  // By the clock: programs that allocate blocks above SMALL_MAX take the generic path each time.
+  uint64_t now = mim_os_clock_ms();
+  if (!force && now < heap->retire_next) return;
+  heap->retire_next = now + 1;
   size_t min = BIN_COUNT, max = 0;
-  heap->retired_slices = 0;
   for (size_t bin = heap->retired_min; bin <= heap->retired_max; bin++) {
     for (page_t *page = heap->bins[bin].first, *next; page != NULL; page = next) {
       next = page->next;
       if (!(page->flags & PAGE_RETIRED)) continue;
       if (page->used > 0) {
         page->flags &= (uint8_t)~PAGE_RETIRED;
+        heap->retired_slices -= page->slices;
       } else if (force || --page->retire_age == 0) {
         mim_heap_queue_remove(heap, page);
         mim_count(&heap->tld->stats.retired, 1);
         mim_page_release(page, false);
       } else {
-        heap->retired_slices += page->slices;
         if (bin < min) min = bin;
         max = bin;
       }

@@ -67,6 +67,9 @@ mim_inline bin_t hook_bin(size_t nominal, bool aligned) {
 #define HOOK_EXTEND_BYTES ((size_t)4 * KIB)
 #define HOOK_EXTEND_BLOCKS ((size_t)1)
 
+// Slices of empty pages that a heap keeps for a while besides the last page of each bin, as pages are dear to make.
+#define HOOK_KEEP_SLICES ((size_t)0)
+
 // Index of the direct table for a request, or false when it is not small.
 mim_inline bool hook_direct_index(size_t size, size_t* index) {
   *index = (size + MIN_ALIGN - 1) / MIN_ALIGN;
@@ -283,8 +286,8 @@ mim_inline void* hook_sample(heap_t* heap, size_t size, size_t align, family_t f
   return NULL;
 }
 
-// A large block was freed: the layer may keep its page for a while, made inaccessible, and return an older one, which
-// it sealed then, to be given up instead; NULL: none.
+// A large block was freed: the layer may keep its page for a while, made inaccessible, and return older ones, which it
+// sealed then, to be given up instead, linked by `next`; NULL: none.
 mim_inline page_t* hook_hold(page_t* page) {
   return page;
 }

@@ -2,10 +2,10 @@
 #include "internal.h"
 #include "probes.h"
 
-// Ticks of the generic path that an empty page is kept for.
+// Ticks of a millisecond and more that an empty page is kept for.
 #define RETIRE_AGE 16
-// What a heap keeps of empty pages with a guard behind each block: each guard is a system call.
-#define RETIRED_SLICES 64
+// What a heap keeps of empty pages with a guard behind each block, the others included: each guard is a system call.
+#define GUARDED_KEEP_SLICES 256
 
 static size_t page_bytes(const page_t* page) {
   return (size_t)page->slices << SLICE_SHIFT;
@@ -231,7 +231,8 @@ void mim_page_empty(page_t* page) {
     page_queue_t* queue = &heap->bins[page->bin];
     bool last = queue->first == page && queue->last == page;  // of its bin: likely to be needed again
     bool counted = (page->flags & PAGE_RETIRED) != 0;
-    bool dear = page->stride > page->block_size && heap->retired_slices + page->slices <= RETIRED_SLICES;
+    size_t most = page->stride > page->block_size ? GUARDED_KEEP_SLICES : HOOK_KEEP_SLICES;
+    bool dear = heap->retired_slices + page->slices <= most;
     if (last || dear || counted) {
       if (!counted) heap->retired_slices += page->slices;
       page->flags |= PAGE_RETIRED;
@@ -251,7 +252,10 @@ void mim_page_empty(page_t* page) {
       page_count(&heap->tld->stats, BIN_LARGE, -1);
       mim_stat_add(&heap->tld->stats.large, -size);
       mim_stat_add(&heap->tld->stats.held, size);
-      if (given_up != NULL) mim_page_give_up(heap, given_up);
+      for (page_t* next; given_up != NULL; given_up = next) {
+        next = given_up->next;
+        mim_page_give_up(heap, given_up);
+      }
       return;
     }
   }
