@@ -55,10 +55,10 @@ static bool install(uint8_t* start, size_t size, bool important) {
   } else {
     size_t limit = important ? guard.budget * 2 : guard.budget;
     ok = atomic_load_explicit(&guard.mappings, memory_order_relaxed) + 2 <= limit && mim_os_close(start, size);
-    if (ok) {
-      mim_os_purge(start, size);
-      atomic_fetch_add_explicit(&guard.mappings, 2, memory_order_relaxed);
-    }
+    // Locked memory cannot be given back, and would not read as zero when the guard goes. There the kernel refuses
+    // lightweight ones, too.
+    if (ok && !mim_os_purge(start, size)) ok = !mim_os_open(start, size);
+    if (ok) atomic_fetch_add_explicit(&guard.mappings, 2, memory_order_relaxed);
   }
   size_t before = atomic_fetch_add_explicit(ok ? &guard.installed : &guard.refused, 1, memory_order_relaxed);
   if (ok) sec_raise(&guard.peak, still_there(before + 1));

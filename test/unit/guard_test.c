@@ -1,8 +1,13 @@
 // Guards: where they lie, with lightweight guards and with mprotect; that memory given back and used again has them, and
-// is accessible where it should be; that mprotect keeps to its budget of mappings.
+// is accessible where it should be; that mprotect keeps to its budget of mappings; that locked memory is not taken for
+// zeroes.
 #include "child.h"
 
+#include <sys/mman.h>
+
 #include "secure.h"
+
+enum { CANNOT = 77 };
 
 static child_t child;
 
@@ -128,12 +133,47 @@ static void test_mappings(void** state) {
   assert_true(mappings < 64);
 }
 
+// Memory that is locked keeps its contents: it cannot be given back. What was freed must not be taken for zeroes then.
+static int role_locked(void) {
+  if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) return CANNOT;
+  for (int i = 0; i < 100; i++) {  // 32 MiB, more than what freed blocks are held back for
+    size_t size = 100000 + (size_t)(i % 3) * 100000;
+    uint8_t* p = mi_malloc(size);
+    if (p == NULL) return CANNOT;
+    memset(p, 0xEE, size);
+    mi_free(p);
+    uint8_t* zeroed = mi_calloc(1, size);
+    if (zeroed == NULL) return CANNOT;
+    for (size_t at = 0; at < size; at++) {
+      if (zeroed[at] != 0) {
+        printf("block %d of %zu bytes holds %d at %zu\n", i, size, zeroed[at], at);
+        return 1;
+      }
+    }
+    mi_free(zeroed);
+  }
+  return 0;
+}
+
+static void test_locked(void** state) {
+  (void)state;
+  if (BY_ASAN || BY_TSAN) skip();
+  static const char* const ways[] = {NULL, "MIMALLOC_GUARDS=1"};
+  for (size_t i = 0; i < 2; i++) {
+    child_again(&child, (again_t){.role = "locked", .env = {ways[i]}});
+    if (child_exited(&child, CANNOT)) skip();
+    if (!child_exited(&child, 0)) fail_msg("%s: status %#x:\n%s", i == 0 ? "usual" : ways[i], child.status, child.text);
+  }
+}
+
 int main(int argc, char** argv) {
+  if (argc > 1 && strcmp(argv[1], "locked") == 0) return role_locked();
   if (argc > 1) return strcmp(argv[1], "around") == 0 ? role_around() : strcmp(argv[1], "many") == 0 ? role_many() : 2;
   mi_free(mi_malloc(1));
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_around),
       cmocka_unit_test(test_mappings),
+      cmocka_unit_test(test_locked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
