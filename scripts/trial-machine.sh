@@ -180,6 +180,8 @@ for maps in /proc/[0-9]*/maps; do
 done
 EARLY
   chmod +x "$root/etc/initramfs-tools/scripts/init-bottom/trial"
+  mkdir -p "$root/var/www/html"
+  seq 1 20000 >"$root/var/www/html/numbers"
   echo '/dev/vda / ext4 defaults 0 1' >"$root/etc/fstab"
   echo machine >"$root/etc/hostname"
   echo '127.0.0.1 localhost machine' >"$root/etc/hosts"
@@ -253,6 +255,8 @@ make_disk() {
 # to $work/console.STAGE. Status 0: the machine went down by itself in time.
 boot() {
   local stage=$1 initrd=$2 limit=$3 words=$4 status=0
+  # Without panic= the initramfs gives a shell, with it it does not.
+  if [[ $words != break=* ]]; then words+=' panic=-1'; fi
   # Emulated, one processor, with few extensions: each brings a module of the kernel, and none is needed.
   local -a how=(-accel tcg -cpu 'qemu64,-svm' -smp 1)
   if [[ $accel == kvm ]]; then how=(-accel kvm -cpu host -smp 2); fi
@@ -264,7 +268,7 @@ boot() {
   timeout "$limit" qemu-system-x86_64 "${how[@]}" -m "$memory" -display none -monitor none -no-reboot -nodefaults \
     -chardev "pipe,id=con,path=$work/con" -serial chardev:con -serial "file:$work/said.$stage" \
     -drive "file=$work/disk,if=virtio,format=raw,cache=unsafe" -kernel "$work/vmlinuz" -initrd "$work/$initrd" \
-    -append "root=/dev/vda ro console=ttyS0 panic=-1 $patience trial.stage=$stage $words" \
+    -append "root=/dev/vda ro console=ttyS0 $patience trial.stage=$stage $words" \
     >"$work/qemu.log" 2>&1 &
   machine=$! # not in the foreground, where a signal to this script would wait for its end
   wait "$machine" || status=$?
