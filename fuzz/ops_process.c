@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "faults.h"
+#include "memcheck.h"
 #include "model.h"
 #include "process.h"
 
@@ -81,6 +82,7 @@ void op_environment(const op_t* op) {
       snprintf(value, sizeof(value), "%lld", (long long)1 << op->a % 63);
       break;
   }
+  if (memcheck_runs() && strcasestr(name, "MAX_VABITS") != NULL) return;  // it keeps books of all address space
   // Blocks of 1 GiB and more are another matter than what such an option does.
   if (strstr(name, "RESERVE_OS_MEMORY") != NULL) snprintf(value, sizeof(value), "%uM", op->a * 2u);
   set_variable(name, value);
@@ -90,7 +92,7 @@ void op_environment(const op_t* op) {
 
 static void limit_address_space(const op_t* op) {
   struct rlimit limit;
-  if (SANITIZED || getrlimit(RLIMIT_AS, &limit) != 0) return;
+  if (SANITIZED || memcheck_runs() || getrlimit(RLIMIT_AS, &limit) != 0) return;
   static const rlim_t sizes[] = {8, 24, 48, 200, 1024, 4096, 65536, 1 << 20};  // MiB
   rlim_t wanted = sizes[op->a % 8u] << 20;
   limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
@@ -218,7 +220,7 @@ static void send_signal(struct sigaction* action, bool ignored) {
 
 void op_access(const op_t* op) {
   struct sigaction action;
-  if (SANITIZED) return;  // they have handlers of their own
+  if (SANITIZED || memcheck_runs()) return;  // they have handlers of their own
   if (op->a % 8 == 7) {
     send_signal(&action, op->c % 2 == 0);
     return;
