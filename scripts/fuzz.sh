@@ -99,6 +99,15 @@ run_as() { # TARGET 1|0: its profile, and whether the system is simulated. In a 
   export FUZZ_FAST=$2
 }
 
+relatives_of() { # TARGET...: all that share a corpus with one of them
+  local name other
+  for name in "$@"; do
+    for other in "${all_targets[@]}"; do
+      if [[ $(base_of "$other") == "$(base_of "$name")" ]]; then echo "$other"; fi
+    done
+  done | sort -u
+}
+
 programs_of() { # TARGET...: each once
   local name
   for name in "$@"; do program_of "$name"; done | sort -u
@@ -109,8 +118,9 @@ configure() { # DIRECTORY
 }
 
 build_all() {
-  local -a programs replays
-  mapfile -t replays < <(programs_of "${targets[@]}")
+  local -a programs replays wanted=("${targets[@]}")
+  if [[ $minimise == yes ]]; then mapfile -t wanted < <(relatives_of "${targets[@]}"); fi
+  mapfile -t replays < <(programs_of "${wanted[@]}")
   programs=("${replays[@]/%/-fuzz}")
   say "Building ${programs[*]}"
   if ! { configure "$build" && cmake --build "$build" -j "$(job_count)" --target "${programs[@]}" "${replays[@]}" &&
@@ -272,21 +282,21 @@ shorten() { # PROGRAM DIRECTORY FILE...
 
 cover() { # TARGET IN OUT: the fewest and smallest inputs that cover what all do
   rm -rf -- "$3"
-  afl-cmin -m none -t 5000 -i "$2" -o "$3" -- "$build/fuzz/$(program_of "$1")-fuzz" >"$temp/log" 2>&1 ||
+  AFL_ALLOW_TMP=1 afl-cmin -m none -t 5000 -i "$2" -o "$3" -- "$build/fuzz/$(program_of "$1")-fuzz" >"$temp/log" 2>&1 ||
     { tail -n 5 "$temp/log" >&2; die "afl-cmin failed for $1"; }
 }
 
 # The corpus of targets with the same operations: what covers most in each of them, shortened, and again what covers most.
 minimise_corpus() { # BASE
   local base=$1 corpus=fuzz/corpus/$1 work=$temp/$1 name file
-  local -a names=()
-  for name in "${targets[@]}"; do
-    if [[ $(base_of "$name") == "$base" ]]; then names+=("$name"); fi
-  done
+  local -a names
+  mapfile -t names < <(relatives_of "$base")
   say "Minimising $corpus"
   mkdir -p "$work/all" "$work/short" "$work/last" "$corpus"
-  for name in "${names[@]}"; do find "$state/$name" -path '*/queue/id*' -exec cp -- {} "$work/all/" \;; done
-  find "$corpus" -type f -exec cp -- {} "$work/all/" \;
+  for name in "${names[@]}"; do
+    if [[ -d $state/$name ]]; then find "$state/$name" -path '*/queue/id*' -exec cp -t "$work/all/" -- {} +; fi
+  done
+  find "$corpus" -type f -exec cp -t "$work/all/" -- {} +
   for name in "${names[@]}"; do
     (
       run_as "$name" 1
