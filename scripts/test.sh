@@ -9,11 +9,12 @@ usage() {
 usage: scripts/test.sh [options]
 
 Installs what is missing from Debian, builds the release in out/release-test and the debug build, with its internal
-checks, in out/debug-test, and runs all tests of both. Builds all with clang too, in out/clang-test, and runs the unit
-tests of that build.
+checks, in out/debug-test, and runs all tests of both. Fuzzes each target of scripts/fuzz.sh for a few seconds. Builds
+all with clang too, in out/clang-test, and runs the unit tests of that build.
 Warnings are errors in all of them.
 
-  --quick           without the stress programs, the real programs and clang
+  --quick           without the stress programs, the real programs, the fuzzers and clang
+  --no-fuzz         without the fuzzers
   --release-only    the release build only
   --filter REGEX    only tests whose names match
   --sanitize        afterwards also builds with AddressSanitizer and UBSan (out/asan-test) and with ThreadSanitizer
@@ -25,10 +26,11 @@ Status 0: everything was built and every test passed.
 END
 }
 
-quick=no release_only=no sanitize=no filter='' jobs=''
+quick=no release_only=no fuzz=yes sanitize=no filter='' jobs=''
 while (($# > 0)); do
   case $1 in
     --quick) quick=yes ;;
+    --no-fuzz) fuzz=no ;;
     --release-only) release_only=yes ;;
     --sanitize) sanitize=yes ;;
     --filter)
@@ -100,6 +102,19 @@ run_stage() {
   fi
 }
 
+# Before the last stage of tests, whose own summary ends the output.
+fuzz_stage() {
+  local log=$temp/fuzz.log started=$SECONDS
+  printf '\n%s== fuzz: each target for %d seconds%s\n' "$c_bold" "$fuzz_seconds" "$c_off"
+  if MIM_JOBS=$jobs scripts/fuzz.sh --state out/fuzz/state-test --fresh all "$fuzz_seconds" 2>&1 | tee "$log"; then
+    stages+=("${c_green}fuzz: no crash and no hang${c_off} ($((SECONDS - started)) s with the build)")
+  else
+    failed=yes
+    stages+=("${c_red}fuzz: $(tail -n 1 "$log")${c_off}")
+  fi
+}
+fuzz_seconds=8
+
 tests=''
 if [[ $quick == yes ]]; then tests='-LE stress|preload'; fi
 
@@ -108,6 +123,7 @@ if [[ $release_only == no ]]; then
   run_stage debug out/debug-test "-DCMAKE_BUILD_TYPE=Debug -DMI_WERROR=ON" "$tests"
 fi
 if [[ $quick == no && $release_only == no ]]; then
+  if [[ $fuzz == yes && -z $filter ]]; then fuzz_stage; fi
   run_stage clang out/clang-test \
     "-DCMAKE_BUILD_TYPE=Release -DMI_WERROR=ON -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++" "-L unit|fuzz"
 fi
