@@ -120,7 +120,7 @@ class Postgres(Server):
     programs = (POSTGRES + "postgres", POSTGRES + "pgbench")
     unit = "transaction"
     kind = ("-S",)
-    number = 6000
+    number = 40000
 
     def prepare(self):
         self.who = []
@@ -129,7 +129,7 @@ class Postgres(Server):
             shutil.chown(self.directory, "postgres")
         run(*self.who, POSTGRES + "initdb", "-A", "trust", "-U", "postgres", "-D", self.path("data"))
         self.command = [*self.who, POSTGRES + "postgres", "-D", self.path("data"), "-p", str(self.port), "-k",
-                        self.directory, "-c", "fsync=off"]
+                        self.directory, "-c", "fsync=off", "-c", "autovacuum=off"]
         self.filled = False
 
     def bench(self, *words):
@@ -151,7 +151,7 @@ class Postgres(Server):
 
 class PostgresWrites(Postgres):
     kind = ()
-    number = 800
+    number = 6000
 
 
 class Sshd(Server):

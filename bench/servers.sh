@@ -10,6 +10,8 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source-path=SCRIPTDIR source=install.sh
 . "$here/install.sh"
 quiet_need python3
-quiet_want nginx-light wrk redis-server redis-tools memcached libmemcached-tools postgresql-15 openssh-server \
-  openssh-client
+if [[ " $* " != *" --help "* && -z ${NO_INSTALL:-} ]]; then
+  quiet_want nginx-light wrk redis-server redis-tools memcached libmemcached-tools postgresql-15 openssh-server \
+    openssh-client
+fi
 PATH=$PATH:/usr/sbin:/sbin /usr/bin/python3 -B "$here/servers.py" "$@"
