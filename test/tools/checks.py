@@ -10,7 +10,7 @@ def check(what, condition, *details):
     global failures
     if not condition:
         failures += 1
-        print("FAILED:", what, *details)
+        print("FAILED:", what, *(str(detail)[:1500] for detail in details))
 
 
 def run(tool, *arguments, text="", **more):

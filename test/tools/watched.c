@@ -22,6 +22,8 @@ static char text[1 << 17];
 static void* other(void* arg) {
   for (int i = 0; i < 500; i++) kept = malloc(200);
   if (arg == NULL) return NULL;
+  void* large[2] = {malloc(1000000), malloc(1000000)};  // the most there was is more than what there is, here as in main
+  free(large[1]);
   pthread_barrier_wait(&barrier);
   for (;;) pause();
 }
