@@ -16,7 +16,9 @@ TARGETS = {"api": "API", "misuse": "MISUSE", "threads": "THREADS", "corrupt": "C
            "process": "PROCESS"}
 
 OPTIONS = re.findall(r"^OPTION\((\w+)", open(os.path.join(HERE, "../src/options.def")).read(), re.M)
-PROFILE = OPTIONS.index("profile")
+PROFILE, REPORT, VIOLATION = (OPTIONS.index(name) for name in ("profile", "report", "on_violation"))
+KINDS = re.findall(r"^  CALL_(\w+),", open(os.path.join(HERE, "faults.h")).read(), re.M)
+WORDS = re.findall(r'"([^"]*)"', re.search(r"words\[\] = \{(.*?)\};", open(os.path.join(HERE, "ops_process.c")).read(), re.S)[1])
 
 
 def operations():
@@ -88,22 +90,43 @@ def sequence(rng, ops, code_of, threads):
     return b"".join(out)
 
 
+def variable(option, word, rng, code_of):
+    return op(code_of["environment"], 0, rng, a=WORDS.index(word), c=option, d=2)
+
+
 # What fuzz_process begins with: an environment, system calls that fail, or nothing special.
 def beginning(rng, code_of):
     out = []
     for _ in range(rng.choice((0, 1, 2, 4))):
         out.append(op(code_of["environment"], 0, rng))
     if rng.random() < 0.3:
-        out.append(op(code_of["environment"], 0, rng, a=rng.choice((5, 6)), c=PROFILE, d=2))
+        out.append(variable(PROFILE, rng.choice(("strict", "fuzz")), rng, code_of))
+    if rng.random() < 0.2:
+        out.append(variable(REPORT, rng.choice(("json", "report.json")), rng, code_of))
+    if rng.random() < 0.3:
+        out.append(variable(VIOLATION, "report", rng, code_of))
+    if rng.random() < 0.1:
+        out.append(op(code_of["environment"], 0, rng, a=1, c=OPTIONS.index("max_errors"), d=0))
+    if rng.random() < 0.15:
+        out.append(op(code_of["environment"], 0, rng, a=1, c=OPTIONS.index("show_stats"), d=0))
+    if rng.random() < 0.15:
+        out.append(op(code_of["environment"], 0, rng, a=1, c=OPTIONS.index("purge_delay"), d=0))
+        out.append(op(code_of["environment"], 0, rng, a=1, c=OPTIONS.index("arena_purge_mult"), d=0))
     for _ in range(rng.choice((0, 0, 1, 2))):
         out.append(op(code_of["deny"], rng.randrange(256), rng))
+    if rng.random() < 0.05:
+        out.append(op(code_of["deny"], KINDS.index("RANDOM"), rng, a=0, b=rng.choice((0, 1, 7)), c=1))
+    if rng.random() < 0.2:
+        out.append(op(code_of["deny"], KINDS.index("HUGE"), rng, a=rng.choice((0, 1)), b=200))
+        out.append(op(code_of["facts"], 0, rng, a=4, c=rng.choice((2, 3, 4)), d=rng.choice((1, 2))))
     return out
 
 
 # Threads, children and failing system calls among what a sequence does anyway.
 def events(rng, code_of, out):
     for _ in range(rng.choice((1, 2, 5))):
-        name = rng.choice(["fork", "thread", "thread", "access", "deny", "facts", "alloc_more", "sampling"])
+        name = rng.choice(["fork", "thread", "thread", "access", "deny", "facts", "alloc_more", "sampling",
+                           "overflow", "underflow", "collect"])
         out.insert(rng.randrange(len(out) + 1), op(code_of[name], rng.randrange(256), rng))
 
 

@@ -26,8 +26,8 @@ static void expect(mi_fault_t fault, const void* address) {
     must(model.notice.count > 0, "missed: %s at %p", mi_fault_name(fault), address);
     must(model.notice.first == fault, "%s at %p was reported as %s", mi_fault_name(fault), address,
          mi_fault_name(model.notice.first));
-    must(address == NULL || model.notice.address == address, "%s at %p was reported at %p", mi_fault_name(fault), address,
-         model.notice.address);
+    must(address == NULL || model.notice.address == address, "%s at %p was reported at %p", mi_fault_name(fault),
+         address, model.notice.address);
   }
   notice_reset();
 }
@@ -56,18 +56,42 @@ static bool is_live(const void* p) {
 // Everything that takes a block, for a pointer that is none: no effect but the report.
 static void misuse(uint8_t* p, uint8_t how, size_t size) {
   switch (how % 12) {
-    case 1: must(mi_realloc(p, size) == NULL, "realloc of %p, which is no live block, succeeds", (void*)p); break;
-    case 2: must(mi_usable_size(p) == 0, "%p, which is no live block, has bytes", (void*)p); break;
-    case 3: must(mi_expand(p, size) == NULL, "expand of %p, which is no live block, succeeds", (void*)p); break;
-    case 4: mi_free_size(p, size); break;
-    case 5: must(mi_rezalloc(p, size) == NULL, "rezalloc of %p, which is no live block, succeeds", (void*)p); break;
-    case 6: must(mi_realloc_aligned(p, size, 64) == NULL, "realloc of %p, which is no live block, succeeds", (void*)p); break;
-    case 7: must(mi_heap_realloc(heap_now(), p, size) == NULL, "realloc of %p, no live block, succeeds", (void*)p); break;
-    case 8: must(mi_reallocf(p, size) == NULL, "reallocf of %p, which is no live block, succeeds", (void*)p); break;
-    case 9: mi_delete(p); break;
-    case 10: mi_delete_array_size(p, size); break;
-    case 11: mi_free_aligned(p, 1); break;
-    default: mi_free(p); break;
+    case 1:
+      must(mi_realloc(p, size) == NULL, "realloc of %p, which is no live block, succeeds", (void*)p);
+      break;
+    case 2:
+      must(mi_usable_size(p) == 0, "%p, which is no live block, has bytes", (void*)p);
+      break;
+    case 3:
+      must(mi_expand(p, size) == NULL, "expand of %p, which is no live block, succeeds", (void*)p);
+      break;
+    case 4:
+      mi_free_size(p, size);
+      break;
+    case 5:
+      must(mi_rezalloc(p, size) == NULL, "rezalloc of %p, which is no live block, succeeds", (void*)p);
+      break;
+    case 6:
+      must(mi_realloc_aligned(p, size, 64) == NULL, "realloc of %p, which is no live block, succeeds", (void*)p);
+      break;
+    case 7:
+      must(mi_heap_realloc(heap_now(), p, size) == NULL, "realloc of %p, no live block, succeeds", (void*)p);
+      break;
+    case 8:
+      must(mi_reallocf(p, size) == NULL, "reallocf of %p, which is no live block, succeeds", (void*)p);
+      break;
+    case 9:
+      mi_delete(p);
+      break;
+    case 10:
+      mi_delete_array_size(p, size);
+      break;
+    case 11:
+      mi_free_aligned(p, 1);
+      break;
+    default:
+      mi_free(p);
+      break;
   }
 }
 
@@ -135,15 +159,33 @@ void op_foreign_free(const op_t* op) {
   uintptr_t region = probe_region(&region_size);
   uint8_t* p;
   switch (op->a % 9) {
-    case 0: p = local_bytes + op->b % 2 * 16; break;
-    case 1: p = global_bytes + op->b % 2 * 64; break;
-    case 2: p = libc_block; break;
-    case 3: p = (uint8_t*)&some_global; break;
-    case 4: p = (uint8_t*)(uintptr_t)(0x10u * (op->b + 1u)); break;
-    case 5: p = (uint8_t*)(region + region_size + 16u * op->b); break;
-    case 6: p = (uint8_t*)(region - 16u * (op->b + 1u)); break;
-    case 7: p = (uint8_t*)(0xFFFF800000000000u + (uintptr_t)op->b * 4096); break;
-    default: p = (uint8_t*)heap_now(); break;  // metadata
+    case 0:
+      p = local_bytes + op->b % 2 * 16;
+      break;
+    case 1:
+      p = global_bytes + op->b % 2 * 64;
+      break;
+    case 2:
+      p = libc_block;
+      break;
+    case 3:
+      p = (uint8_t*)&some_global;
+      break;
+    case 4:
+      p = (uint8_t*)(uintptr_t)(0x10u * (op->b + 1u));
+      break;
+    case 5:
+      p = (uint8_t*)(region + region_size + 16u * op->b);
+      break;
+    case 6:
+      p = (uint8_t*)(region - 16u * (op->b + 1u));
+      break;
+    case 7:
+      p = (uint8_t*)(0xFFFF800000000000u + (uintptr_t)op->b * 4096);
+      break;
+    default:
+      p = (uint8_t*)heap_now();
+      break;  // metadata
   }
   misuse(p, op->c, 100);
   expect(MI_FAULT_FOREIGN_FREE, p);
@@ -185,6 +227,10 @@ void op_overflow(const op_t* op) {
   uint8_t* end = block->p + block->size;
   memcpy(saved, end, width);
   for (size_t i = 0; i < count; i++) end[i] = other_byte(end[i], op);
+  if (!is_strict() && op->b % 4 == 0) {  // the far end of the slack, which is filled where a block is sampled
+    memcpy(end, saved, width);
+    end[slack - 1] = other_byte(end[slack - 1], op);
+  }
   uint8_t* p = block->p;
   size_t size = block->size + 1 + op->c % 64u;
   switch (op->d % 4) {
@@ -218,6 +264,10 @@ void op_underflow(const op_t* op) {
     free_by(slot, op->d, op->b);
     expect(MI_FAULT_UNDERFLOW, p - 1);
     p[-1] = saved;  // it is the block's before
+  } else if (!is_strict() && probe_index(p) == 0 && probe_access(p - 1)) {
+    p[-1 - (probe_access(p - 1 - op->b) ? op->b : 0)] ^= 1;
+    free_by(slot, op->d, op->b);
+    expect(MI_FAULT_UNDERFLOW, p - 1);
   }
   slot_give(slot);
 }
@@ -287,8 +337,12 @@ void op_size_mismatch(const op_t* op) {
   if (claimed == block->size) claimed ^= 1;
   block_dies(slot);
   switch (op->c % 3) {
-    case 0: mi_free_size(block->p, claimed); break;
-    case 1: mi_free_size_aligned(block->p, claimed, 1); break;
+    case 0:
+      mi_free_size(block->p, claimed);
+      break;
+    case 1:
+      mi_free_size_aligned(block->p, claimed, 1);
+      break;
     default:
       if (block->family == MI_FAMILY_NEW) {
         mi_delete_size(block->p, claimed);

@@ -142,6 +142,8 @@ void op_alloc_more(const op_t* op) {
   }
 }
 
+static mi_subproc_id_t subprocs[4];
+
 // ---- what the library says of itself --------------------------------------------------------------------------------
 
 static void ignore_error(int error, void* arg) {
@@ -303,6 +305,7 @@ void op_facts(const op_t* op) {
       must(mi_fault_name((mi_fault_t)op->b) != NULL && mi_profile() >= MI_PROFILE_NONE, "a fault without a name");
       must(mi_profile_name() != NULL, "a profile without a name");
       mi_thread_set_in_threadpool();
+      if (!mi_is_secure()) mi_free(&subprocs);  // an error, and no more
       break;
     case 6:
       if (model.target != FOR_PROCESS) break;
@@ -321,8 +324,6 @@ void op_facts(const op_t* op) {
 }
 
 // ---- subprocesses and samples ---------------------------------------------------------------------------------------
-
-static mi_subproc_id_t subprocs[4];
 
 void subprocs_end(void) {
   for (unsigned i = 0; i < 4; i++) {

@@ -107,6 +107,7 @@ void op_deny(const op_t* op) {
     limit_address_space(op);
   } else if (kind > CALL_KINDS) {
     faults_clear();
+    usleep(3000);  // free memory grows old
   } else {
     size_t times = op->b < 128 ? op->b % 8u + 1u : op->b < 192 ? op->b : (size_t)TIMES_FOREVER;
     size_t skip = op->a < 224 ? op->a % 32u : op->a;
@@ -165,7 +166,7 @@ static const uint8_t* place_of(const op_t* op) {
   const block_t* grave = grave_pick(op->slot);
   size_t region_size;
   uintptr_t region = probe_region(&region_size);
-  switch (op->b % 6) {
+  switch (op->b % 7) {
     case 0:
       return block->p == NULL ? NULL : block->p + probe_room(block->p) + op->c;  // behind it
     case 1:

@@ -64,7 +64,9 @@ bool mim_meta_open_slots(size_t segment) {
   lock_acquire(&mim_meta_lock);
   bool ok = commit((uint8_t*)mim_process.slots + segment * bytes, bytes);
   uint8_t* entry = meta.segments + align_down(segment * MIM_SEGMENT_BYTES, META_STEP);
-  if (ok && segment * MIM_SEGMENT_BYTES % META_STEP == 0) ok = commit(entry, META_STEP);
+  // The first that is handed in may lie in the middle of a step, of which the region has opened nothing yet.
+  bool opens = segment * MIM_SEGMENT_BYTES % META_STEP == 0 || segment == mim_process.region_size >> SEGMENT_SHIFT;
+  if (ok && opens) ok = commit(entry, META_STEP);
   lock_release(&mim_meta_lock);
   return ok;
 }
