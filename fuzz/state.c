@@ -38,6 +38,11 @@ __attribute__((constructor(101))) static void choose_speed(void) {
   bool fast = &fuzz_driver_is_fast != NULL && fuzz_driver_is_fast;
   if (value != NULL) fast = strcmp(value, "0") != 0;
   if (!fast) return;
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  model_fail("FUZZ_FAST=1 does not go with AddressSanitizer, which keeps its own between the library's variables");
+#endif
+#endif
   if (__start_fuzz_bss == NULL || __start_fuzz_data == NULL) model_fail("FUZZ_FAST=1 needs a build with clang");
   os_simulate();
 }
