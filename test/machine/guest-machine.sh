@@ -97,9 +97,9 @@ stage_rescue() {
 # ---- initramfs ----
 
 early() {
-  cat /run/trial-initramfs
-  grep -x 'sh yes' /run/trial-initramfs
-  grep -E '^(systemd-udevd|udevd) yes' /run/trial-initramfs
+  grep ' yes$' /run/trial-initramfs
+  grep -x 'init yes' /run/trial-initramfs # a script: the shell that runs it
+  grep 'udev.* yes$' /run/trial-initramfs
   no_reports
   not_mapped 1 # the file of the initramfs is not the one of the root
   booted
