@@ -123,7 +123,7 @@ in_root() {
 
 root_packages='linux-image-cloud-amd64 initramfs-tools busybox systemd systemd-sysv dbus udev kmod procps sudo apparmor
   nginx-light openssh-server openssh-client curl gdb-minimal python3 perl binutils man-db cmake make gcc g++ libc6-dev
-  podman crun iproute2 strace file'
+  podman crun iproute2 strace file libcmocka0'
 
 # The base alone, for the container's image, is kept in the root as /base.tar.
 make_root() {
