@@ -1,7 +1,7 @@
 // Held blocks: what becomes of a large block, or a sampled one, when it is freed. It is made inaccessible at once, and
 // its addresses are kept out of use for a while.
 //
-//   freed --> warm: PROT_NONE, contents kept --> taken again, cleared                 (48 blocks, 16 MiB)
+//   freed --> warm: PROT_NONE, contents kept --> taken again, cleared                 (48 blocks, 32 MiB)
 //              |
 //              v  too many, or too old
 //             cold: guards throughout, memory back at the OS --> addresses free again (256 blocks, 32 MiB of addresses)
@@ -28,7 +28,7 @@
 #define WARM_MAX 48
 #define WARM_REST 3  // that were freed last are not handed out
 #define WARM_BLOCK_SLICES 256
-#define WARM_SLICES 256
+#define WARM_SLICES 512
 #define SPARSE_LIMIT 8
 
 lock_t sec_hold_lock;

@@ -18,7 +18,8 @@ extern process_t mim_process;
 #define HOOK_SEPARATOR_SLICES ((size_t)1)
 #define HOOK_ZERO_BIN 1
 #define HOOK_EXTEND_BYTES ((size_t)8 * KIB)
-#define HOOK_EXTEND_BLOCKS ((size_t)8)
+// Few of large blocks: each of them takes OS pages of its own, and most have a guard behind them.
+#define HOOK_EXTEND_BLOCKS(stride) ((size_t)((stride) > 4 * KIB ? 4 : 8))
 #define HOOK_KEEP_SLICES ((size_t)64)
 
 mim_inline bool hook_direct_index(size_t size, size_t* index) {
@@ -200,7 +201,7 @@ mim_inline bool hook_collect(page_t* page, tld_t* tld) {
 }
 
 mim_inline bool hook_prefers_extension(const page_t* page) {
-  return page->capacity - page->used < HOOK_EXTEND_BLOCKS;
+  return page->capacity - page->used < HOOK_EXTEND_BLOCKS(page->stride);
 }
 
 uint16_t* sec_page_done(page_t* page, bool discard, bool* zero);

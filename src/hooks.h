@@ -63,9 +63,9 @@ mim_inline bin_t hook_bin(size_t nominal, bool aligned) {
 // True when a request of zero bytes gets an inaccessible address of its own.
 #define HOOK_ZERO_BIN 0
 
-// Bytes a page is first extended by, at least; and the least number of blocks.
+// Bytes a page is extended by, at least; and the least number of blocks of this stride.
 #define HOOK_EXTEND_BYTES ((size_t)4 * KIB)
-#define HOOK_EXTEND_BLOCKS ((size_t)1)
+#define HOOK_EXTEND_BLOCKS(stride) ((void)(stride), (size_t)1)
 
 // Slices of empty pages that a heap keeps for a while besides the last page of each bin, as pages are dear to make.
 #define HOOK_KEEP_SLICES ((size_t)0)

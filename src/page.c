@@ -85,7 +85,7 @@ bool mim_page_refill(page_t* page) {
   bool can_extend = page->capacity < page->reserved;
   if (!(can_extend && hook_prefers_extension(page)) && hook_collect(page, tld)) return true;
   if (!can_extend) return false;
-  size_t count = max_size(HOOK_EXTEND_BYTES / page->stride, HOOK_EXTEND_BLOCKS);
+  size_t count = max_size(HOOK_EXTEND_BYTES / page->stride, HOOK_EXTEND_BLOCKS(page->stride));
   count = min_size(count, page->reserved - page->capacity);
   uint32_t first = page->capacity + 1;
   page->capacity += (uint32_t)count;

@@ -186,7 +186,7 @@ static size_t resident(void) {
   return pages * (size_t)getpagesize();
 }
 
-// Of 200 freed blocks of 500,000 bytes the last 16 MiB keep their memory, and none once all is collected.
+// Of 200 freed blocks of 500,000 bytes the last 48, 24 MiB, keep their memory, and none once all is collected.
 static void test_bounded(void** state) {
   (void)state;
   static char* kept[200];
@@ -194,12 +194,12 @@ static void test_bounded(void** state) {
   size_t before = resident();
   for (int k = 0; k < 200; k++) memset(kept[k] = take(500000), 7, 500000);
   for (int k = 0; k < 200; k++) give(kept[k]);
-  assert_true(resident() < before + 18 * 1024 * 1024);
+  assert_true(resident() < before + 26 * 1024 * 1024);
   mi_collect(true);
   assert_true(resident() < before + 2 * 1024 * 1024);
 }
 
-// So do few large ones after many small ones; and one that is larger than is needed serves, if by a quarter at most.
+// At most 32 MiB do, also of few large ones after many small ones; and one that is larger than is needed serves, if by a quarter at most.
 static void test_sizes(void** state) {
   (void)state;
   static char* kept[32];
@@ -209,7 +209,7 @@ static void test_sizes(void** state) {
   for (int k = 0; k < 32; k++) give(kept[k]);
   for (int k = 0; k < 8; k++) memset(kept[k] = take(5 << 20), 7, 5 << 20);
   for (int k = 0; k < 8; k++) give(kept[k]);
-  assert_true(resident() < before + 18 * 1024 * 1024);
+  assert_true(resident() < before + 34 * 1024 * 1024);
   mi_collect(true);
   for (int k = 0; k < 8; k++) memset(kept[k] = take(1000000), 7, 1000000);
   for (int k = 0; k < 8; k++) give(kept[k]);
