@@ -7,10 +7,10 @@
 //             cold: guards throughout, memory back at the OS --> addresses free again (256 blocks, 32 MiB of addresses)
 //
 // Memory that goes back to the OS comes again one page fault at a time, which takes three times as long as closing,
-// opening and clearing it (docs/mechanisms/hold.md); so the last few blocks stay warm, and the smallest of those that fits,
-// the oldest of its size, is the next one handed out, but never one of the last three freed. A block of which most was never touched is better
-// cold, as clearing reads all of it: a page fault for each page, the first time. After that the untouched ones all read
-// the same page of zeroes, and cost little.
+// opening and clearing it (docs/mechanisms/hold.md); so the last few blocks stay warm, and the smallest of those that fit,
+// the oldest of its size, is the next one handed out, but never one of the last three freed. A block of which most was
+// never touched is better cold, as clearing reads all of it: a page fault for each page, the first time. After that the
+// untouched ones all read the same page of zeroes, and cost little.
 //
 // Stops: reads of and writes to freed large blocks, always, until their addresses are handed out again, by a fault;
 // second frees of them, told as such; stale contents in new ones.
