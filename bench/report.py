@@ -298,7 +298,8 @@ def plot_bars(results, jobs, metric, title, target):
 
 
 # Where a label may stand at its point, best first: side, and up or down, in characters.
-LABEL_PLACES = (("left", 0.8, 0.4), ("left", 0.8, -0.5), ("right", -0.8, 0.4), ("right", -0.8, -0.5), ("left", 1.0, 0))
+LABEL_PLACES = (("left", 0.8, 0.4), ("left", 0.8, -0.5), ("right", -0.8, 0.4), ("right", -0.8, -0.5),
+                ("center", 0, -1.1), ("center", 0, 1.1))
 LABEL_LETTER, LABEL_LINE = 7.5, 15  # pixels
 OVERVIEW_WIDTH, OVERVIEW_HEIGHT = 530, 340  # of what lies between the axes, near enough
 
@@ -308,13 +309,13 @@ def place_labels(points, ranges):
     (x_low, x_high), (y_low, y_high) = ranges
     dots = [((x - x_low) / (x_high - x_low) * OVERVIEW_WIDTH, (y - y_low) / (y_high - y_low) * OVERVIEW_HEIGHT)
             for _, x, y, _ in points]
-    boxes = [(x - 7, y - 7, x + 7, y + 7) for x, y in dots]
+    boxes = [(x - 10, y - 10, x + 10, y + 10) for x, y in dots]  # with some air
     places = []
     for (name, *_), (x, y) in zip(points, dots):
         found = []
         for place in LABEL_PLACES:
             align, right, up = place
-            left = x + right * LABEL_LETTER - (len(name) * LABEL_LETTER if align == "right" else 0)
+            left = x + right * LABEL_LETTER - len(name) * LABEL_LETTER * {"left": 0, "center": 0.5, "right": 1}[align]
             low = y + (up - 0.5) * LABEL_LINE
             box = (left, low, left + len(name) * LABEL_LETTER, low + LABEL_LINE)
             touched = sum(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3]
