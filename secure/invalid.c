@@ -247,26 +247,20 @@ void sec_large_fill(page_t* page) {
   if (slack > FENCE_SIZE) memset(block + page->large_request + FENCE_SIZE, byte, slack - FENCE_SIZE);
 }
 
-// Each byte is like the next, and the first is as wanted: libc looks at many at a time.
-static bool is_filled(const uint8_t* p, size_t size, uint8_t byte) {
-  return size == 0 || (p[0] == byte && memcmp(p, p + 1, size - 1) == 0);
-}
-
 static void look_around(page_t* page) {
   const uint8_t* block = start_of(page, 1);
   const uint8_t* first = mim_page_start(page);
-  const uint8_t* before = block - room_before(page);
-  const uint8_t* behind = block + min_size(page->large_request + FENCE_SIZE, page->large_size);
-  const uint8_t* end = block + page->large_size;
   uint8_t byte = fence_last(page, 1);
   sec_severity_t severity = (sec_severity_t)mim_process.hook.fence_severity;
-  if (!is_filled(first, (size_t)(before - first), byte)) {
-    while (before[-1] == byte) before--;
-    report_block(MI_FAULT_UNDERFLOW, page, 1, state_live(FAMILY_ANY, 0), before - 1, 0, severity);
+  for (const uint8_t* p = block - room_before(page); p > first; p--) {
+    if (p[-1] == byte) continue;
+    report_block(MI_FAULT_UNDERFLOW, page, 1, state_live(FAMILY_ANY, 0), p - 1, 0, severity);
+    break;
   }
-  if (!is_filled(behind, (size_t)(end - behind), byte)) {
-    while (*behind == byte) behind++;
-    report_block(MI_FAULT_OVERFLOW, page, 1, state_live(FAMILY_ANY, 0), behind, 0, severity);
+  for (const uint8_t* p = block + page->large_request + FENCE_SIZE; p < block + page->large_size; p++) {
+    if (*p == byte) continue;
+    report_block(MI_FAULT_OVERFLOW, page, 1, state_live(FAMILY_ANY, 0), p, 0, severity);
+    break;
   }
 }
 
