@@ -20,7 +20,6 @@ extern process_t mim_process;
 #define HOOK_EXTEND_BYTES ((size_t)8 * KIB)
 // Few of large blocks: each of them takes OS pages of its own, and most have a guard behind them.
 #define HOOK_EXTEND_BLOCKS(stride) ((size_t)((stride) > 4 * KIB ? 4 : 8))
-#define HOOK_KEEP_SLICES ((size_t)64)
 
 mim_inline bool hook_direct_index(size_t size, size_t* index) {
   *index = (size + MIN_ALIGN) / MIN_ALIGN;

@@ -320,10 +320,6 @@ void mi_subproc_add_current_thread(mi_subproc_id_t id) {
 // Empty pages that were kept grow older by one, and are given back at last.
 void mim_heap_retire_tick(heap_t* heap, bool force) {
   if (heap->retired_min > heap->retired_max) return;
-  // By the clock: programs that allocate blocks above SMALL_MAX take the generic path each time.
-  uint64_t now = mim_os_clock_ms();
-  if (!force && now < heap->retire_next) return;
-  heap->retire_next = now + 1;
   size_t min = BIN_COUNT, max = 0;
   for (size_t bin = heap->retired_min; bin <= heap->retired_max; bin++) {
     for (page_t *page = heap->bins[bin].first, *next; page != NULL; page = next) {

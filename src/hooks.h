@@ -67,9 +67,6 @@ mim_inline bin_t hook_bin(size_t nominal, bool aligned) {
 #define HOOK_EXTEND_BYTES ((size_t)4 * KIB)
 #define HOOK_EXTEND_BLOCKS(stride) ((void)(stride), (size_t)1)
 
-// Slices of empty pages that a heap keeps for a while besides the last page of each bin, as pages are dear to make.
-#define HOOK_KEEP_SLICES ((size_t)0)
-
 // Index of the direct table for a request, or false when it is not small.
 mim_inline bool hook_direct_index(size_t size, size_t* index) {
   *index = (size + MIN_ALIGN - 1) / MIN_ALIGN;

@@ -2,9 +2,11 @@
 #include "internal.h"
 #include "probes.h"
 
-// Ticks of a millisecond and more that an empty page is kept for.
-#define RETIRE_AGE 16
-// What a heap keeps of empty pages with a guard behind each block, the others included: each guard is a system call.
+// Ticks of the generic path that an empty page is kept for.
+#define RETIRE_AGE 8
+// What a heap keeps of empty pages besides the last of each bin, in slices; of those with a guard behind each block more,
+// the others included, as each guard is a system call.
+#define KEEP_SLICES 64
 #define GUARDED_KEEP_SLICES 256
 
 static size_t page_bytes(const page_t* page) {
@@ -231,7 +233,7 @@ void mim_page_empty(page_t* page) {
     page_queue_t* queue = &heap->bins[page->bin];
     bool last = queue->first == page && queue->last == page;  // of its bin: likely to be needed again
     bool counted = (page->flags & PAGE_RETIRED) != 0;
-    size_t most = page->stride > page->block_size ? GUARDED_KEEP_SLICES : HOOK_KEEP_SLICES;
+    size_t most = page->stride > page->block_size ? GUARDED_KEEP_SLICES : KEEP_SLICES;
     bool dear = heap->retired_slices + page->slices <= most;
     if (last || dear || counted) {
       if (!counted) heap->retired_slices += page->slices;

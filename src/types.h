@@ -216,7 +216,6 @@ struct mi_heap_s {
   uint16_t retired_min;           // bins that may hold a retired page: min..max, none when min > max
   uint16_t retired_max;
   uint32_t retired_slices;        // of retired pages
-  uint64_t retire_next;           // clock in ms: when they get a tick older
   int arena;                      // 0: anywhere but in exclusive arenas; otherwise only in this one
   int tag;
   size_t sample_rate;             // one allocation in so many is a sampled guarded block; SIZE_MAX: as the policy says
