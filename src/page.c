@@ -105,6 +105,14 @@ static uintptr_t large_place(uintptr_t start, size_t room, size_t size, size_t a
   return align_up(start + offset, align) - offset;
 }
 
+// Zeroes a large block. Of a very large one the OS takes the memory back: it may have been used in a few places only,
+// and the program may touch few of its pages.
+#define CLEAR_MAX (4 * MIB)
+static void large_clear(const page_t* page, uintptr_t start, size_t used, uintptr_t p, size_t size) {
+  bool may_purge = used > CLEAR_MAX && mim_region_arena((size_t)(page - mim_process.slots)) == 0;
+  if (!may_purge || !mim_os_purge((void*)start, used)) memset((void*)p, 0, size);
+}
+
 // The block of a page that is the heap's. `clear`: its memory has to be zeroed.
 static void* large_make(heap_t* heap, page_t* page, size_t size, size_t align, size_t offset, size_t used,
                         family_t family, bool clear, bool flush) {
@@ -117,7 +125,7 @@ static void* large_make(heap_t* heap, page_t* page, size_t size, size_t align, s
   page->large_request = size;
   page->large_size = start + used - p;
   page->used = 1;
-  if (clear) memset((void*)p, 0, page->large_size);
+  if (clear) large_clear(page, start, used, p, page->large_size);
   mim_stat_add(&heap->tld->stats.large, (int64_t)page->large_size);
   mim_stat_blocks(page, 1, size);
   hook_large_out(page, heap->tld, size, family);
