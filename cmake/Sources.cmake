@@ -58,6 +58,7 @@ set(MIM_SECURE_SOURCES
   secure/seal.c
   secure/signals.c
   secure/object.c
+  secure/row.c
   secure/trace.c
   secure/wipe.c)
 

@@ -247,20 +247,31 @@ void sec_large_fill(page_t* page) {
   if (slack > FENCE_SIZE) memset(block + page->large_request + FENCE_SIZE, byte, slack - FENCE_SIZE);
 }
 
+static bool is_filled(const uint8_t* p, const uint8_t* end, uint8_t byte) {
+  const fence_bytes_t wanted = (fence_bytes_t){0} + byte;
+  fence_bytes_t other = {0};
+  for (; end - p >= 64; p += 64) {
+    other |= (fence_load(p) ^ wanted) | (fence_load(p + 16) ^ wanted) | (fence_load(p + 32) ^ wanted) |
+             (fence_load(p + 48) ^ wanted);
+  }
+  for (; p < end; p++) other[0] |= *p ^ byte;
+  return fence_zero(other);
+}
+
 static void look_around(page_t* page) {
   const uint8_t* block = start_of(page, 1);
   const uint8_t* first = mim_page_start(page);
   uint8_t byte = fence_last(page, 1);
   sec_severity_t severity = (sec_severity_t)mim_process.hook.fence_severity;
-  for (const uint8_t* p = block - room_before(page); p > first; p--) {
-    if (p[-1] == byte) continue;
-    report_block(MI_FAULT_UNDERFLOW, page, 1, state_live(FAMILY_ANY, 0), p - 1, 0, severity);
-    break;
+  const uint8_t* before = block - room_before(page);
+  if (before > first && mim_unlikely(!is_filled(first, before, byte))) {
+    while (before[-1] == byte) before--;
+    report_block(MI_FAULT_UNDERFLOW, page, 1, state_live(FAMILY_ANY, 0), before - 1, 0, severity);
   }
-  for (const uint8_t* p = block + page->large_request + FENCE_SIZE; p < block + page->large_size; p++) {
-    if (*p == byte) continue;
-    report_block(MI_FAULT_OVERFLOW, page, 1, state_live(FAMILY_ANY, 0), p, 0, severity);
-    break;
+  const uint8_t *behind = block + page->large_request + FENCE_SIZE, *end = block + page->large_size;
+  if (behind < end && mim_unlikely(!is_filled(behind, end, byte))) {
+    while (*behind == byte) behind++;
+    report_block(MI_FAULT_OVERFLOW, page, 1, state_live(FAMILY_ANY, 0), behind, 0, severity);
   }
 }
 
@@ -272,7 +283,8 @@ void sec_large_out(page_t* page, tld_t* tld, size_t size, family_t family) {
   state_set(page, 1, state_live(family, 0));
   size_t slack = page->large_size - size;
   if ((mim_process.hook.mechanisms & SEC_FENCE) && slack != 0) {
-    fence_reset(page, 1, (uint8_t*)start_of(page, 1) + page->large_size, slack);
+    // Written, not read first: of fresh memory that would be two page faults.
+    fence_set(fence_pattern(page, 1), (uint8_t*)start_of(page, 1) + page->large_size, slack);
   }
   size_t before = room_before(page);
   fence_bytes_t bytes = fence_pattern(page, 1);

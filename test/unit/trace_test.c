@@ -1,12 +1,14 @@
 // Traces: the same frames as the unwinder of the compiler's own library finds, in deep recursion, called back by libc,
 // in signal handlers on either stack, in threads, in functions that realign or extend their stack; from an interrupted
-// instruction; and no more than a short trace when the stack is smashed or a wild pointer was called.
+// instruction; and no more than a short trace when the stack is smashed or a wild pointer was called. The same again, by
+// rows that were kept; and rows that are kept at once in the same place are never mixed up.
 #include "child.h"
 
 #include <execinfo.h>
 #include <pthread.h>
 #include <ucontext.h>
 
+#include "row.h"
 #include "secure.h"
 
 #define MAX 64
@@ -230,6 +232,96 @@ static void test_smashed(void** state) {
   }
 }
 
+// ---- rows that are kept ---------------------------------------------------------------------------------------------
+
+static void test_again(void** state) {
+  (void)state;
+  static void* before[MAX];
+  sec_object_t object;
+  sec_row_t row;
+  for (int round = 0; round < 3; round++) {
+    recurse(40);
+    assert_same(MAX < 43 ? MAX : 43);
+    if (round > 0) assert_memory_equal(before + 1, ours + 1, 39 * sizeof(void*));  // those in recurse
+    memcpy(before, ours, sizeof(ours));
+  }
+  uintptr_t pc = (uintptr_t)ours[20] - 1;  // in recurse
+  assert_true(sec_object_find(pc, &object));
+  assert_true(sec_row_find(pc, &object, &row));
+  assert_true(row.offset >= 16);
+  object.end += 4096;  // another library has come to its address
+  assert_false(sec_row_find(pc, &object, &row));
+  assert_false(sec_row_find(0, &object, &row));
+}
+
+static const sec_object_t some_object = {.start = 4096, .end = 1 << 20};
+static volatile size_t steps, interruption;
+
+// Three of the same pair of places, and so always in each other's way.
+static uintptr_t pc_of(size_t i) {
+  return 5000 + (i << 56);
+}
+
+static sec_row_t row_of(size_t i, size_t writer) {
+  sec_row_t row = {.words = {0}};
+  row.offset = (int32_t)(16 * i + 8 * writer + 8);
+  row.base = (uint8_t)writer;
+  memset(row.saved, (int)(writer + 1), sizeof(row.saved));
+  return row;
+}
+
+static void write_row(size_t i, size_t writer) {
+  sec_row_t row = row_of(i, writer);
+  sec_row_keep(pc_of(i), &some_object, &row);
+}
+
+static bool look_at_row(size_t i) {
+  sec_row_t row;
+  if (!sec_row_find(pc_of(i), &some_object, &row)) return false;
+  sec_row_t whole = row_of(i, row.base);
+  assert_memory_equal(&row, &whole, sizeof(row));
+  return true;
+}
+
+#if defined(__x86_64__)
+static void on_step(int signal) {
+  (void)signal;
+  if (++steps == interruption) write_row(interruption % 3, 1);
+}
+
+// The processor stops after each instruction: the trap flag, bit 8 of the flags.
+__attribute__((noinline)) static void write_in_steps(size_t i) {
+  __asm__ __volatile__("leaq -128(%%rsp), %%rsp; pushfq; orq $256, (%%rsp); popfq; leaq 128(%%rsp), %%rsp" ::
+                           : "memory", "cc");
+  write_row(i, 0);
+  __asm__ __volatile__("leaq -128(%%rsp), %%rsp; pushfq; andq $~256, (%%rsp); popfq; leaq 128(%%rsp), %%rsp" ::
+                           : "memory", "cc");
+}
+#endif
+
+// A write is interrupted at each of its instructions by another to the same places, as two threads' would be, and never
+// is a mixture of both found (one would be taken for a row with a probability of 2^-64).
+static void test_rows_interrupted(void** state) {
+  (void)state;
+#if defined(__x86_64__)
+  signal(SIGTRAP, on_step);
+  size_t found = 0;
+  for (interruption = 1; interruption == 1 || steps >= interruption - 1; interruption++) {
+    for (size_t i = 0; i < 3; i++) {
+      write_row((i + 1) % 3, 0);
+      steps = 0;
+      write_in_steps(i);
+      for (size_t k = 0; k < 3; k++) found += look_at_row(k);
+    }
+  }
+  signal(SIGTRAP, SIG_DFL);
+  if (interruption < 10) skip();  // a processor that is emulated, without the trap flag
+  assert_true(found > 3 * interruption);
+#else
+  skip();
+#endif
+}
+
 static void test_modules(void** state) {
   (void)state;
   uintptr_t base;
@@ -247,9 +339,11 @@ int main(void) {
   void* first[2];
   backtrace(first, 2);  // loads libgcc, outside of handlers
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_recursion), cmocka_unit_test(test_called_back), cmocka_unit_test(test_unusual_frames),
-      cmocka_unit_test(test_signal),    cmocka_unit_test(test_thread),      cmocka_unit_test(test_interrupted),
-      cmocka_unit_test(test_smashed),   cmocka_unit_test(test_modules),
+      cmocka_unit_test(test_recursion),      cmocka_unit_test(test_called_back),
+      cmocka_unit_test(test_unusual_frames), cmocka_unit_test(test_signal),
+      cmocka_unit_test(test_thread),         cmocka_unit_test(test_interrupted),
+      cmocka_unit_test(test_smashed),        cmocka_unit_test(test_modules),
+      cmocka_unit_test(test_again),          cmocka_unit_test(test_rows_interrupted),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
