@@ -248,16 +248,6 @@ typedef struct helper_s {
   sem_t done;
 } helper_t;
 
-// Nothing is known any more of whose a block of this heap is: another thread may have taken its page over.
-static void forget_heap(worker_t* worker, const mi_heap_t* heap) {
-  for (size_t i = 0; i < SLOTS; i++) {
-    if (model.slots[i].block.heap == heap) model.slots[i].block.heap = NULL;
-  }
-  for (size_t i = 0; i < PILES; i++) {
-    if (worker->piles[i].heap == heap) worker->piles[i].heap = NULL;
-  }
-}
-
 static void* helper_main(void* arg) {
   helper_t* helper = arg;
   me = &helper->worker;
@@ -267,9 +257,7 @@ static void* helper_main(void* arg) {
     probe_reseed(model_random());
     run_until(helper->end);
     for (size_t i = 0; i < PILES; i++) pile_free_all(&me->piles[i]);
-    for (size_t i = 0; i < HEAPS; i++) {
-      if (me->heaps[i] != NULL) forget_heap(me, me->heaps[i]);
-    }
+    heaps_forget();
     heaps_end();
   }
   bool waits = helper->stays;
@@ -301,7 +289,7 @@ void process_thread(size_t count, bool staying) {
   } else {
     pthread_join(thread, NULL);
   }
-  forget_heap(me, me->heaps[0]);
+  heap_forget(me->heaps[0]);
 }
 
 // ---- the target -----------------------------------------------------------------------------------------------------

@@ -183,6 +183,8 @@ void check_errno(void);                      // after a request that failed
 
 // ops_heap.c
 void heaps_begin(void);                      // the thread has its backing heap only
+void heap_forget(const mi_heap_t* heap);
+void heaps_forget(void);  // of all of the thread's
 void heaps_end(void);
 size_t model_blocks(const mi_heap_t* heap);  // live ones, of every heap for NULL
 int64_t stats_blocks(int64_t* heaps);

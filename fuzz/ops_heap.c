@@ -221,6 +221,23 @@ void heaps_end(void) {
   }
 }
 
+// Nothing is known any more of whose the blocks of this heap are: another thread may have taken a page of it over.
+void heap_forget(const mi_heap_t* heap) {
+  if (model.target == FOR_THREADS) return;  // never known there
+  for (size_t i = 0; i < SLOTS; i++) {
+    if (model.slots[i].block.heap == heap) model.slots[i].block.heap = NULL;
+  }
+  for (size_t i = 0; i < PILES; i++) {
+    if (me->piles[i].heap == heap) me->piles[i].heap = NULL;
+  }
+}
+
+void heaps_forget(void) {
+  for (size_t i = 0; i < HEAPS; i++) {
+    if (me->heaps[i] != NULL) heap_forget(me->heaps[i]);
+  }
+}
+
 // ---- visits ---------------------------------------------------------------------------------------------------------
 
 typedef struct visit_s {
@@ -498,10 +515,7 @@ void op_stats(const op_t* op) {
 void op_thread_done(const op_t* op) {
   if (op->a % 4 != 0 && model.target == FOR_MISUSE) return;
   mi_thread_done();
-  if (model.target != FOR_THREADS) {
-    for (size_t i = 0; i < SLOTS; i++) model.slots[i].block.heap = NULL;
-  }
-  for (size_t i = 0; i < PILES; i++) me->piles[i].heap = NULL;
+  heaps_forget();
   heaps_begin();
   if (!model.parallel) probe_reseed(model_random());
 }
