@@ -48,9 +48,9 @@ find "$dir" -name '*.gcda' -delete
 replay() { # TARGET PRODUCT [VARIABLE=VALUE]...
   local target=$1 product=$2
   shift 2
-  local -a inputs=()
-  mapfile -t inputs < <(find "fuzz/corpus/$target" "test/regress/$target" ${more:+"$more/$target"} -type d \
-    \( -name "$target" -o -name queue \) 2>/dev/null)
+  local -a inputs=() homes=("fuzz/corpus/$target" "test/regress/$target")
+  if [[ -n $more ]]; then homes+=("$more/$target" "$more/$target-strict" "$more/$target-plain"); fi
+  mapfile -t inputs < <(find "${homes[@]}" -type d \( -name "$target" -o -name queue \) 2>/dev/null)
   env "$@" "$dir/fuzz/fuzz_$target-$product" -q "${inputs[@]}" >"$dir/replay.log" 2>&1 ||
     warn "inputs of $target do not replay ($product $*); see $dir/replay.log"
 }

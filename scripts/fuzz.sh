@@ -21,8 +21,9 @@ what was found on the real system, and ends with a summary. Goes on from the cor
   --state DIR  where runs are kept (default: out/fuzz/state)
   --real       all fuzzers on the real system: guards that fault, but slow (FUZZ_FAST=0)
   --cmplog     also try what comparisons compare with
-  --minimise   afterwards write the smallest corpus with the same coverage to fuzz/corpus
-  --coverage   afterwards show the coverage of src/ and secure/ by all corpora, by file
+  --minimise   afterwards write to fuzz/corpus the fewest inputs that cover all edges, and shorten them, for two
+               minutes a target
+  --coverage   afterwards run scripts/fuzz-coverage.sh with what is in DIR
   --help       this text
 
 Crashes are kept in DIR/TARGET. Status 0: no crash and no hang was found.
@@ -62,7 +63,6 @@ fi
 cd "$(repo_root)"
 need_packages gcc clang cmake make pkg-config binutils libsodium-dev libcmocka-dev python3
 need_commands afl-fuzz=afl++
-if [[ $coverage == yes ]]; then need_commands lcov=lcov; fi
 
 mutator=out/fuzz/mutator.so build=out/fuzz/build
 if [[ $fresh == yes ]]; then rm -rf -- "$state"; fi
@@ -270,65 +270,88 @@ replay_real() { # TARGET
 
 # ---- afterwards -----------------------------------------------------------------------------------------------------
 
-# Each input as small as it can be with what it covers; some side by side.
+# Files under names that say what is in them: fuzzers that know nothing of each other use the same ones.
+copy_inputs() { # TO FILE...
+  local to=$1 file
+  shift
+  for file in "$@"; do cp -- "$file" "$to/$(sha1sum "$file" | cut -c 1-12)"; done
+}
+
+# Inputs as short as they can be with the edges they cover, the largest first, until time is over: what is left then,
+# and what afl-tmin cannot do, stays as it is.
 # shellcheck disable=SC2016 # the inner shell expands
-shorten() { # PROGRAM DIRECTORY FILE...
-  local program=$1 to=$2
-  shift 2
-  printf '%s\0' "$@" | xargs -0 -P "$(job_count)" -I '{}' sh -c '
-    timeout 30 afl-tmin -m none -t 5000 -i "$1" -o "$2/$(basename "$1")" -- "$3" >/dev/null 2>&1 || cp -- "$1" "$2"' \
-    sh '{}' "$to" "$program"
+shorten() { # TARGET FROM TO
+  local program deadline=$((EPOCHSECONDS + shorten_seconds))
+  program=$build/fuzz/$(program_of "$1")-fuzz
+  find "$2" -type f -size +63c -printf '%s %p\0' | sort -z -rn | sed -z 's/^[0-9]* //' |
+    xargs -0 -r -P "$(job_count)" -n 1 chrt --batch 0 sh -c '
+      left=$(($1 - $(date +%s))) temp=$2.$$
+      [ "$left" -gt 0 ] || exit 0
+      [ "$left" -lt 20 ] || left=20
+      timeout "$left" afl-tmin -e -m none -t 5000 -i "$4" -f "$temp.now" -o "$temp" -- "$3" >"$temp.log" 2>&1 &&
+        mv -- "$temp" "$2/$(sha1sum "$temp" | cut -c 1-12)"
+      rm -f -- "$temp" "$temp.now" "$temp.log"' sh "$deadline" "$3" "$program"
 }
+shorten_seconds=120 # for each target
 
-cover() { # TARGET IN OUT: the fewest and smallest inputs that cover what all do
+cover() { # TARGET IN OUT: the fewest and smallest inputs that cover the edges that all do
   rm -rf -- "$3"
-  AFL_ALLOW_TMP=1 afl-cmin -m none -t 5000 -i "$2" -o "$3" -- "$build/fuzz/$(program_of "$1")-fuzz" >"$temp/log" 2>&1 ||
-    { tail -n 5 "$temp/log" >&2; die "afl-cmin failed for $1"; }
+  AFL_ALLOW_TMP=1 afl-cmin -e -m none -t 5000 -i "$2" -o "$3" -- "$build/fuzz/$(program_of "$1")-fuzz" \
+    >"$temp/log" 2>&1 || { tail -n 5 "$temp/log" >&2; die "afl-cmin failed for $1"; }
 }
 
-# The corpus of targets with the same operations: what covers most in each of them, shortened, and again what covers most.
+edges_of() { # TARGET DIRECTORY: sorted
+  rm -f -- "$temp/edges"
+  afl-showmap -q -e -m none -t 5000 -C -i "$2" -o "$temp/edges" -- "$build/fuzz/$(program_of "$1")-fuzz" \
+    >"$temp/log" 2>&1 || true # its status is that of the worst input
+  [[ -s $temp/edges ]] || { tail -n 5 "$temp/log" >&2; die "afl-showmap failed for $1"; }
+  sort "$temp/edges"
+}
+
+# Ends the script if something is lost. An edge counts as covered before when it was in two of two passes.
+compare_edges() { # TARGET OLD NEW
+  local edges=$temp/compare
+  edges_of "$1" "$2" >"$edges.1"
+  edges_of "$1" "$2" | comm -12 "$edges.1" - >"$edges.old"
+  edges_of "$1" "$3" >"$edges.new"
+  comm -23 "$edges.old" "$edges.new" >"$edges.lost"
+  say "  $1: $(wc -l <"$edges.new") edges, $(wc -l <"$edges.old") before"
+  [[ ! -s $edges.lost ]] || die "$(wc -l <"$edges.lost") edges of $1 would be lost; fuzz/corpus stays as it is"
+}
+
+# The corpus of targets with the same operations: what covers the edges of each of them, as it is or shortened.
 minimise_corpus() { # BASE
-  local base=$1 corpus=fuzz/corpus/$1 work=$temp/$1 name file
-  local -a names
+  local base=$1 corpus=fuzz/corpus/$1 work=$temp/$1 name
+  local -a names files
   mapfile -t names < <(relatives_of "$base")
-  say "Minimising $corpus"
-  mkdir -p "$work/all" "$work/short" "$work/last" "$corpus"
+  mkdir -p "$work/old" "$work/all" "$work/short" "$work/last" "$corpus"
+  mapfile -t files < <(find "$corpus" -type f)
+  copy_inputs "$work/old" "${files[@]}"
   for name in "${names[@]}"; do
-    if [[ -d $state/$name ]]; then find "$state/$name" -path '*/queue/id*' -exec cp -t "$work/all/" -- {} +; fi
+    [[ -d $state/$name ]] || continue
+    mapfile -t -O ${#files[@]} files < <(find "$state/$name" -path '*/queue/id*')
   done
-  find "$corpus" -type f -exec cp -t "$work/all/" -- {} +
+  copy_inputs "$work/all" "${files[@]}"
+  say "Minimising $corpus: of ${#files[@]} inputs"
   for name in "${names[@]}"; do
     (
       run_as "$name" 1
       cover "$name" "$work/all" "$work/out"
-      shorten "$build/fuzz/$(program_of "$name")-fuzz" "$work/short" "$work/out"/*
+      cp -t "$work/short/" -- "$work/out"/*
+      shorten "$name" "$work/out" "$work/short"
     )
   done
   for name in "${names[@]}"; do
     (run_as "$name" 1 && cover "$name" "$work/short" "$work/out")
-    cp -- "$work/out"/* "$work/last/"
+    cp -t "$work/last/" -- "$work/out"/*
+  done
+  for name in "${names[@]}"; do
+    [[ -n $(find "$work/old" -type f) ]] || continue
+    (run_as "$name" 1 && compare_edges "$name" "$work/old" "$work/last")
   done
   find "$corpus" -type f -delete
-  for file in "$work/last"/*; do cp -- "$file" "$corpus/$(sha1sum "$file" | cut -c 1-12)"; done
-  say "$corpus: $(find "$corpus" -type f | wc -l) inputs, $(cat "$corpus"/* | wc -c) bytes"
-}
-
-show_coverage() {
-  local dir=out/fuzz/coverage name
-  cmake -S . -B "$dir" -DCMAKE_BUILD_TYPE=None "-DCMAKE_C_FLAGS=-O1 -g --coverage" >"$dir.log" 2>&1
-  cmake --build "$dir" -j "$(job_count)" --target fuzz-replay >>"$dir.log" 2>&1 || die "see $dir.log"
-  find "$dir" -name '*.gcda' -delete
-  for name in "${all_targets[@]}"; do
-    local -a inputs
-    mapfile -t inputs < <(find "$(corpus_of "$name")" "test/regress/$(base_of "$name")" "$state/$name" -type d \
-      \( -name queue -o -name "$(base_of "$name")" \) 2>/dev/null)
-    ((${#inputs[@]} > 0)) || continue
-    (run_as "$name" 0 && "$dir/fuzz/$(program_of "$name")" -q "${inputs[@]}") >/dev/null ||
-      warn "the inputs of $name do not replay"
-  done
-  lcov -q --capture --directory "$dir/fuzz" --rc lcov_branch_coverage=1 -o "$dir/all.info" 2>>"$dir.log"
-  lcov -q --extract "$dir/all.info" '*/src/*' '*/secure/*' --rc lcov_branch_coverage=1 -o "$dir/library.info" 2>>"$dir.log"
-  lcov --list "$dir/library.info" --rc lcov_branch_coverage=1
+  cp -t "$corpus/" -- "$work/last"/*
+  say "  $(find "$corpus" -type f | wc -l) inputs, $(cat "$corpus"/* | wc -c) bytes"
 }
 
 summary() {
@@ -348,9 +371,10 @@ summary() {
 build_all
 for name in "${targets[@]}"; do fuzz_one "$name"; done
 if [[ $minimise == yes ]]; then
-  while read -r name; do minimise_corpus "$name"; done < <(for name in "${targets[@]}"; do base_of "$name"; done | sort -u)
+  mapfile -t bases < <(for name in "${targets[@]}"; do base_of "$name"; done | sort -u)
+  for name in "${bases[@]}"; do minimise_corpus "$name"; done
 fi
 found=0
 summary
-if [[ $coverage == yes ]]; then show_coverage; fi
+if [[ $coverage == yes ]]; then scripts/fuzz-coverage.sh "$state"; fi
 ((found == 0)) || die "$found crashes and hangs are in $state; replay one with FUZZ_FAST=1 $build/fuzz/fuzz_TARGET-PRODUCT FILE"
