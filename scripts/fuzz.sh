@@ -117,14 +117,25 @@ configure() { # DIRECTORY
   cmake -S . -B "$1" -DCMAKE_C_COMPILER=afl-clang-fast -DCMAKE_CXX_COMPILER=afl-clang-fast++ -DMI_FUZZ=afl
 }
 
+# Others may build here, too, and fuzz with what is there.
 build_all() {
+  local lock
+  exec {lock}>out/fuzz/lock
+  flock "$lock"
+  build_programs
+  exec {lock}>&-
+}
+
+build_programs() {
   local -a programs replays wanted=("${targets[@]}")
   if [[ $minimise == yes ]]; then mapfile -t wanted < <(relatives_of "${targets[@]}"); fi
   mapfile -t replays < <(programs_of "${wanted[@]}")
   programs=("${replays[@]/%/-fuzz}")
   say "Building ${programs[*]}"
-  if ! { configure "$build" && cmake --build "$build" -j "$(job_count)" --target "${programs[@]}" "${replays[@]}" &&
-    gcc -O2 -shared -fPIC -Wall -Wextra fuzz/mutator.c -o "$mutator"; } >out/fuzz/build.log 2>&1; then
+  if ! {
+    configure "$build" && cmake --build "$build" -j "$(job_count)" --target "${programs[@]}" "${replays[@]}" &&
+      gcc -O2 -shared -fPIC -Wall -Wextra fuzz/mutator.c -o "$mutator.new" && mv -- "$mutator.new" "$mutator"
+  } >out/fuzz/build.log 2>&1; then
     tail -n 20 out/fuzz/build.log >&2
     die "the fuzz targets do not build; see out/fuzz/build.log"
   fi
@@ -156,9 +167,11 @@ most_of() { # TARGET KEY
     awk -F' *: *' -v key="$2" '$1 == key && (most == "" || $2 + 0 > most + 0) {most = $2} END {print most}'
 }
 
-found_of() { # TARGET crashes|hangs
-  { find "$state/$1" -path "*/$2/id*" 2>/dev/null || true; } | wc -l
+list_found() { # TARGET crashes|hangs
+  find "$state/$1" -path "*/$2/id*" 2>/dev/null || true
 }
+
+found_of() { list_found "$@" | wc -l; }
 
 # Processor seconds of processes and all that came of them, those that are over included.
 cpu_of() { # PID...
@@ -235,7 +248,7 @@ fuzz_one() {
     wait "$pid" || { tail -n 5 "$state/$name"/job*.log >&2; die "afl-fuzz failed for $name"; }
   done
   check_hangs "$name"
-  replay_real "$name"
+  replay_kept "$name"
 }
 
 # What took long on a machine that had other things to do is no hang: ten seconds of processor time are.
@@ -250,22 +263,33 @@ check_hangs() { # TARGET
   done < <(find "$state/$1" -path '*/hangs/id*')
 }
 
-# Simulated guards do not fault: everything the fuzzers keep runs once where they do. One input a process, after the
-# first that fails.
-replay_real() { # TARGET
-  local input program
-  program=$build/fuzz/$(program_of "$1")
+# Simulated guards do not fault: everything the fuzzers keep runs once where they do. And once more as they ran it, since
+# AFL++ passes by a seed that crashes.
+replay_kept() { # TARGET
   local -a queues
   mapfile -t queues < <(find "$state/$1" -type d -name queue)
   ((${#queues[@]} > 0)) || return 0
-  say "Replaying what $1 kept on the real system"
-  if (run_as "$1" 0 && "$program" -q "${queues[@]}") >"$temp/replay" 2>&1; then return 0; fi
-  mkdir -p "$state/$1/real/crashes"
+  say "Replaying what $1 kept, on the real system too"
+  replay_as "$1" 1 simulated
+  replay_as "$1" 0 real
+}
+
+replays() { # TARGET 1|0 INPUT...: the shell does not say how it ended
+  local name=$1 fast=$2
+  shift 2
+  { (run_as "$name" "$fast" && "$build/fuzz/$(program_of "$name")" -q "$@") >"$temp/replay" 2>&1; } 2>/dev/null
+}
+
+# One input a process, after the first that fails.
+replay_as() { # TARGET 1|0 NAME
+  local input home=$state/$1/$3/crashes
+  if replays "$1" "$2" "${queues[@]}"; then return 0; fi
+  mkdir -p "$home"
   while read -r input; do
-    (run_as "$1" 0 && "$program" -q "$input") >"$temp/replay" 2>&1 || cp -- "$input" "$state/$1/real/crashes/"
+    replays "$1" "$2" "$input" || cp -- "$input" "$home/"
   done < <(find "${queues[@]}" -type f -name 'id*')
-  [[ -n $(find "$state/$1/real/crashes" -type f) ]] ||
-    warn "the inputs of $1 fail on the real system one after the other, and not one by one: see FUZZ_TRACE in docs/fuzzing.md"
+  [[ -n $(find "$home" -type f) ]] ||
+    warn "the inputs of $1 fail on the $3 system one after the other, not one by one: see FUZZ_TRACE in docs/fuzzing.md"
 }
 
 # ---- afterwards -----------------------------------------------------------------------------------------------------
@@ -364,7 +388,6 @@ summary() {
       "$(awk -v runs="$runs" -v cpu="${cpu_seconds[$name]:-0}" 'BEGIN {printf "%.0f", (cpu > 0 ? runs / cpu : 0)}')" \
       "$(first_of "$name" stability)" "$(most_of "$name" corpus_count)" "$(most_of "$name" edges_found)" \
       "$(found_of "$name" crashes)" "$(found_of "$name" hangs)"
-    found=$((found + $(found_of "$name" crashes) + $(found_of "$name" hangs)))
   done
 }
 
@@ -374,7 +397,11 @@ if [[ $minimise == yes ]]; then
   mapfile -t bases < <(for name in "${targets[@]}"; do base_of "$name"; done | sort -u)
   for name in "${bases[@]}"; do minimise_corpus "$name"; done
 fi
-found=0
 summary
 if [[ $coverage == yes ]]; then scripts/fuzz-coverage.sh "$state"; fi
-((found == 0)) || die "$found crashes and hangs are in $state; replay one with FUZZ_FAST=1 $build/fuzz/fuzz_TARGET-PRODUCT FILE"
+mapfile -t found < <(for name in "${targets[@]}"; do list_found "$name" crashes && list_found "$name" hangs; done)
+if ((${#found[@]} > 0)); then
+  warn "replay these with $build/fuzz/fuzz_TARGET-PRODUCT FILE, and FUZZ_FAST=1 unless they are in real/:"
+  printf '  %s\n' "${found[@]:0:20}" >&2
+  die "${#found[@]} crashes and hangs, the first one ${found[0]}"
+fi

@@ -61,7 +61,7 @@ need_packages gcc g++ libc6-dev make cmake pkg-config binutils libsodium-dev lib
 need_packages python3 sqlite3 perl redis-tools mawk xz-utils diffutils dpkg-dev file
 need_packages lua5.4 ruby jq zstd ghostscript graphviz openssl z3
 need_commands gnuplot=gnuplot-nox mandoc=mandoc strace=strace
-need_commands clang=clang git=git node=nodejs doxygen=doxygen valgrind=valgrind abidiff=abigail-tools
+need_commands afl-fuzz=afl++ clang=clang git=git node=nodejs doxygen=doxygen valgrind=valgrind abidiff=abigail-tools
 
 stages=() failed=no
 
