@@ -31,7 +31,7 @@ static void __gcov_dump(void) {
 }
 #endif
 
-enum { SECONDS_MOST = 60, FORKS_MOST = 3 };
+enum { SECONDS_MOST = 300, FORKS_MOST = 3 };
 
 // What a process says of its end, for the one that waits for it.
 typedef struct outcome_s {

@@ -103,14 +103,6 @@ static uint32_t free_mask(const uint16_t* entries, uint16_t code) {
 #endif
 }
 
-// A random number below `limit` <= 2^16, from a multiplicative generator (P. L'Ecuyer, "Tables of Linear Congruential
-// Generators", 1999) that is seeded from the thread's ChaCha20 stream for each refill, so that what one refill gives
-// away says nothing about the next. The state must be odd.
-mim_inline size_t random_below(uint64_t* state, size_t limit) {
-  *state *= 3935559000370003845u;
-  return (size_t)(((unsigned __int128)*state * limit) >> 64);
-}
-
 // Adds free blocks with indices in [from, to) to the magazine, each in a random place among those that are there, until
 // it is full. `from` is a multiple of 16. Returns how many there are then.
 static size_t gather(page_t* page, size_t from, size_t to, size_t count, uint64_t* random) {
@@ -121,7 +113,7 @@ static size_t gather(page_t* page, size_t from, size_t to, size_t count, uint64_
   for (size_t i = from; i < to && count < MAGAZINE_SIZE; i += 16) {
     for (uint32_t mask = free_mask(entries + i, key | 1); mask != 0; mask &= mask - 1) {
       uint16_t index = (uint16_t)(i ^ key ^ (size_t)__builtin_ctz(mask));
-      size_t place = random_below(&state, count + 1);  // Fisher-Yates, inside out
+      size_t place = sec_random_below(&state, count + 1);  // Fisher-Yates, inside out
       magazine[count++] = magazine[place];
       magazine[place] = index;
     }
@@ -135,7 +127,7 @@ bool sec_refill(page_t* page, tld_t* tld) {
   uint64_t random = sec_random64(&tld->hook) | 1;
   size_t end = (size_t)page->capacity + 1;
   size_t from = 0;
-  if (page->capacity - page->used > MAGAZINE_SIZE) from = align_down(random_below(&random, end), 16);
+  if (page->capacity - page->used > MAGAZINE_SIZE) from = align_down(sec_random_below(&random, end), 16);
   size_t count = gather(page, from, end, 0, &random);
   if (from > 0) count = gather(page, 0, from, count, &random);
   // The only free block is the one freed last: for once the page passes for full, and another one serves.
@@ -146,7 +138,7 @@ bool sec_refill(page_t* page, tld_t* tld) {
   size_t top = count;
   if ((mim_process.hook.mechanisms & SEC_SAMPLE) && count > 0) top = sec_sample_trim(tld, page, count);
   if (count > 1 && magazine_get(page, top) == page->local_free) {  // the last one freed is not the next handed out
-    size_t place = random_below(&random, count - 1) + 1;
+    size_t place = sec_random_below(&random, count - 1) + 1;
     if (place == top) place = count;
     uint16_t swapped = *magazine_at(page, place);
     *magazine_at(page, place) = *magazine_at(page, top);

@@ -93,6 +93,14 @@ mim_inline uintptr_t magazine_get(const page_t* page, uintptr_t position) {
   return (uintptr_t)*magazine_at(page, position) ^ page->hook_key;
 }
 
+// A random number below `limit` <= 2^16, from a multiplicative generator (P. L'Ecuyer, "Tables of Linear Congruential
+// Generators", 1999) that is seeded from the thread's ChaCha20 stream for each few dozen draws, so that what those
+// give away says nothing about the next. The state must be odd.
+mim_inline size_t sec_random_below(uint64_t* state, size_t limit) {
+  *state *= 3935559000370003845u;
+  return (size_t)(((unsigned __int128)*state * limit) >> 64);
+}
+
 // Where an address lies: its index, and whether it is the start of a block. One multiplication by ceil(2^64 / stride)
 // gives both, exactly for every offset below 2^32: the high half is the quotient, and the low half is below the
 // constant if and only if the remainder is 0.

@@ -127,6 +127,15 @@ mim_inline uintptr_t hook_take_back_slow(page_t* page, void* p, family_t family)
   return sec_take_back_slow(page, p, family);
 }
 
+mim_inline bool hook_keeps(const page_t* page) {
+  return (page->kind & (KIND_QUICK | KIND_QUICK_BACK)) == KIND_QUICK;
+}
+
+bool sec_quarantine_keep(page_t* page, void* p, family_t family);
+mim_inline bool hook_keep(page_t* page, void* p, family_t family) {
+  return sec_quarantine_keep(page, p, family);
+}
+
 bool sec_take_back_remote(page_t* page, void* p, family_t family);
 mim_inline bool hook_take_back_remote(page_t* page, void* p, family_t family) {
   return sec_take_back_remote(page, p, family);

@@ -98,14 +98,6 @@ static void look_before(page_t* page, uintptr_t index, const uint8_t* p) {
 }
 
 uintptr_t sec_take_back_slow(page_t* page, void* p, family_t family) {
-  if ((page->kind & (KIND_QUICK | KIND_QUICK_BACK)) == KIND_QUICK) {  // to the quarantine with it
-    uintptr_t index = take_apart_quick(page, p, family, KIND_QUICK);
-    if (mim_likely(index != 0)) {
-      if (mim_likely(sec_quarantine_take(page, index))) return 0;
-      state_set(page, index, STATE_FREE);
-      return index;
-    }
-  }
   place_t place;
   uint16_t state;
   if (!check(page, p, family, &place, &state)) return 0;

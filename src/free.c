@@ -48,7 +48,7 @@ static mim_noinline void free_any(void* p, page_t* page, family_t family) {
 
 // A small block of another thread's page goes into the letter that is being collected for that thread: nothing is called.
 // Touches the tls_t, line 0 of the page, the thread's tld_t, the letter (secure: the state, the block).
-void mim_free_slow(void* p, page_t* page, family_t family) {
+static mim_noinline void free_elsewhere(void* p, page_t* page, family_t family) {
   if (mim_likely(page != NULL)) {
     tld_t* me = mim_tls.tld;
     tld_t* owner = atomic_load_explicit(&page->owner, memory_order_acquire);
@@ -64,6 +64,18 @@ void mim_free_slow(void* p, page_t* page, family_t family) {
     }
   }
   free_any(p, page, family);
+}
+
+static mim_noinline void free_kept(void* p, page_t* page, family_t family) {
+  if (!hook_keep(page, p, family)) free_any(p, page, family);
+}
+
+void mim_free_slow(void* p, page_t* page, family_t family) {
+  if (page != NULL && hook_keeps(page) && atomic_load_explicit(&page->owner, memory_order_relaxed) == mim_tls.tld) {
+    free_kept(p, page, family);
+  } else {
+    free_elsewhere(p, page, family);
+  }
 }
 
 void mim_free_delivered(tld_t* me, void* p) {

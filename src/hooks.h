@@ -135,6 +135,19 @@ mim_inline uintptr_t hook_take_back_slow(page_t* page, void* p, family_t family)
   return hook_take_back(page, p, family);
 }
 
+// Freed blocks of this page are kept out of use for a while: the owner takes one back by hook_keep. False: something is
+// wrong or takes long, and nothing was done.
+mim_inline bool hook_keeps(const page_t* page) {
+  (void)page;
+  return false;
+}
+mim_inline bool hook_keep(page_t* page, void* p, family_t family) {
+  (void)page;
+  (void)p;
+  (void)family;
+  return false;
+}
+
 // The same from a thread that does not own the page. False: leave the block alone.
 mim_inline bool hook_take_back_remote(page_t* page, void* p, family_t family) {
   (void)page;
