@@ -160,6 +160,17 @@ def page_table(rows, counts, cells):
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
+def old_times():
+    """The times that the CSV has already: lists by row and program."""
+    figures = {}
+    if os.path.exists(CSV_FILE):
+        with open(CSV_FILE, newline="", encoding="utf-8") as f:
+            for line in csv.DictReader(f):
+                if line["measure"] == "CPU seconds":
+                    figures.setdefault((line["mechanisms"], line["what"]), []).append(float(line["value"]))
+    return figures
+
+
 def write_csv(rows, counts, times):
     os.makedirs(os.path.dirname(CSV_FILE), exist_ok=True)
     with open(CSV_FILE, "w", newline="", encoding="utf-8") as f:
@@ -168,8 +179,8 @@ def write_csv(rows, counts, times):
         for row in rows:
             for name, _, _ in PAIRS:
                 writer.writerow([row.name, "instructions a pair", name, "%.1f" % counts[row.name, name]])
-            for program in PROGRAMS if times else ():
-                for value in times[row.name, program]:
+            for program in PROGRAMS:
+                for value in times.get((row.name, program), ()):
                     writer.writerow([row.name, "CPU seconds", program, "%.3f" % value])
 
 
@@ -189,8 +200,8 @@ def main():
     rows = settings(args.library)
     cells = old_time_cells(text)
     counts = count_instructions(rows)
-    times = None if args.no_time else take_times(rows, args.rounds, args.scale)
-    if times:
+    times = old_times() if args.no_time else take_times(rows, args.rounds, args.scale)
+    if not args.no_time:
         cells = time_cells(rows, times)
     table = page_table(rows, counts, cells)
     write_csv(rows, counts, times)

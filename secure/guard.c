@@ -11,6 +11,7 @@
 // Which slices hold guards is kept in two bits each, under mim_region_lock, as all the functions here are called with
 // it but sec_guard_blocks: `tail` (the last OS page is a guard), `all` (there may be guards anywhere) and, of those,
 // `full` (it is nothing but guards).
+#include "../src/bits.h"
 #include "../src/watch.h"
 #include "secure.h"
 
@@ -65,13 +66,10 @@ static bool install(uint8_t* start, size_t size, bool important) {
   return ok;
 }
 
-// False, and whoever took the span is told: they are still there, since the kernel has no mapping to spare.
+// False: they are still there, since the kernel has no mapping to spare.
 static bool remove_guards(uint8_t* start, size_t size) {
   bool light = mim_process.hook.guard_kind == SEC_GUARD_LIGHT;
-  if (!(light ? mim_os_guard_remove(start, size) : mim_os_open(start, size))) {
-    mim_region_stuck = true;
-    return false;
-  }
+  if (!(light ? mim_os_guard_remove(start, size) : mim_os_open(start, size))) return false;
   if (!light && atomic_load_explicit(&guard.mappings, memory_order_relaxed) >= 2) {
     atomic_fetch_sub_explicit(&guard.mappings, 2, memory_order_relaxed);
   }
@@ -79,95 +77,77 @@ static bool remove_guards(uint8_t* start, size_t size) {
   return true;
 }
 
-// ---- bits of a segment ----------------------------------------------------------------------------------------------
+// ---- segments and spans ---------------------------------------------------------------------------------------------
 
-static bool bit_get(const uint64_t* words, size_t i) {
-  return (words[i / 64] >> (i % 64)) & 1;
+void sec_guard_segment(hook_segment_t* guards, uint8_t* start) {
+  size_t last = SEGMENT_SLICES - 1;
+  if (install(start + last * SLICE_SIZE, SLICE_SIZE, true)) bits_change(guards->all, last, 1, true);
 }
 
-static void bit_set(uint64_t* words, size_t i, bool value) {
-  uint64_t mask = (uint64_t)1 << (i % 64);
-  words[i / 64] = value ? words[i / 64] | mask : words[i / 64] & ~mask;
-}
-
-static void bits_set(uint64_t* words, size_t first, size_t end, bool value) {
-  for (size_t i = first; i < end; i++) bit_set(words, i, value);
-}
-
-static bool bits_all(const uint64_t* words, size_t first, size_t end) {
+// Removes what guards there are in slices [first, first + count), run by run, but for the tail of slice `keep`.
+static bool clear_guards(hook_segment_t* guards, uint8_t* base, size_t first, size_t count, size_t keep) {
+  size_t os_page = mim_process.hook.os_page, end = first + count;
   for (size_t i = first; i < end; i++) {
-    if (!bit_get(words, i)) return false;
+    if (bit_get(guards->all, i)) {
+      size_t run = bits_find(guards->all, i, end, false) - i;
+      if (!remove_guards(base + i * SLICE_SIZE, run * SLICE_SIZE)) return false;
+      bits_change(guards->all, i, run, false);
+      bits_change(guards->full, i, run, false);
+      bits_change(guards->tail, i, run, false);
+      i += run - 1;
+    } else if (bit_get(guards->tail, i) && i != keep) {
+      if (!remove_guards(base + (i + 1) * SLICE_SIZE - os_page, os_page)) return false;
+      bits_change(guards->tail, i, 1, false);
+    }
   }
   return true;
 }
 
-void sec_guard_segment(hook_segment_t* guards, uint8_t* start) {
-  size_t last = SEGMENT_SLICES - 1;
-  if (install(start + last * SLICE_SIZE, SLICE_SIZE, true)) bit_set(guards->all, last, true);
-}
-
-// Removes what guards there are in slices [first, first + count), run by run, but for the tail of slice `keep`.
-static void clear_guards(hook_segment_t* guards, uint8_t* base, size_t first, size_t count, size_t keep) {
-  size_t os_page = mim_process.hook.os_page;
-  for (size_t i = first; i < first + count; i++) {
-    if (bit_get(guards->all, i)) {
-      size_t run = i;
-      while (run < first + count && bit_get(guards->all, run)) run++;
-      if (!remove_guards(base + i * SLICE_SIZE, (run - i) * SLICE_SIZE)) return;
-      bits_set(guards->all, i, run, false);
-      bits_set(guards->full, i, run, false);
-      bits_set(guards->tail, i, run, false);
-      i = run - 1;
-    } else if (bit_get(guards->tail, i) && i != keep) {
-      if (!remove_guards(base + (i + 1) * SLICE_SIZE - os_page, os_page)) return;
-      bit_set(guards->tail, i, false);
-    }
-  }
-}
-
 // A span that is guards throughout keeps those behind `used`.
-static void uncover(hook_segment_t* guards, uint8_t* start, size_t first, size_t slices, size_t used, bool tail_only) {
-  size_t end = first + slices;
-  if (used > 0 && !remove_guards(start, used)) return;
-  bits_set(guards->full, first, first + div_up(used, SLICE_SIZE), false);
-  bits_set(guards->all, first, tail_only ? end : first + used / SLICE_SIZE, false);
-  bits_set(guards->tail, first, end, false);
-  if (tail_only) bit_set(guards->tail, end - 1, true);
+static bool uncover(hook_segment_t* guards, uint8_t* start, size_t first, size_t slices, size_t used, bool tail_only) {
+  if (used > 0 && !remove_guards(start, used)) return false;
+  bits_change(guards->full, first, div_up(used, SLICE_SIZE), false);
+  bits_change(guards->all, first, tail_only ? slices : used / SLICE_SIZE, false);
+  bits_change(guards->tail, first, slices, false);
+  if (tail_only) bits_change(guards->tail, first + slices - 1, 1, true);
+  return true;
 }
 
-void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used) {
+bool sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used) {
   size_t size = slices * SLICE_SIZE;
   size_t last = first + slices - 1;
   uint8_t* start = base + first * SLICE_SIZE;
   size_t os_page = mim_process.hook.os_page;
   bool tail_only = used < size && size - used == os_page;
-  if (used < size && bits_all(guards->full, first, last + 1)) {
-    uncover(guards, start, first, slices, used, tail_only);
-  } else {
-    clear_guards(guards, base, first, slices, tail_only ? last : SIZE_MAX);
-  }
-  if (mim_region_stuck) return;
+  bool done = used < size && bits_all(guards->full, first, slices)
+                  ? uncover(guards, start, first, slices, used, tail_only)
+                  : clear_guards(guards, base, first, slices, tail_only ? last : SIZE_MAX);
+  if (!done) return false;
   // The slice before ends a page, which has its guard, or is free: then it gets one, so that an underflow faults. Where
   // pages have no tail for a guard, it may be in use to its end.
   bool has_tail = mim_process.hook.page_tail != 0;
   if (has_tail && first > 0 && !bit_get(guards->tail, first - 1) && !bit_get(guards->all, first - 1)) {
-    bit_set(guards->tail, first - 1, install(start - os_page, os_page, false));
+    bits_change(guards->tail, first - 1, 1, install(start - os_page, os_page, false));
   }
-  if (used >= size) return;
+  if (used >= size) return true;
   if (tail_only) {
-    if (!bit_get(guards->tail, last)) bit_set(guards->tail, last, install(start + used, size - used, false));
+    if (!bit_get(guards->tail, last)) bits_change(guards->tail, last, 1, install(start + used, size - used, false));
   } else if (!bit_get(guards->all, last) && install(start + used, size - used, true)) {
-    bits_set(guards->all, first + used / SLICE_SIZE, last + 1, true);
-    bits_set(guards->full, first + div_up(used, SLICE_SIZE), last + 1, true);
+    size_t from = used / SLICE_SIZE, whole = div_up(used, SLICE_SIZE);
+    bits_change(guards->all, first + from, slices - from, true);
+    bits_change(guards->full, first + whole, slices - whole, true);
   }
+  return true;
 }
 
-bool sec_guard_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more) {
-  bool guarded = bits_all(guards->all, first + used / SLICE_SIZE, first + div_up(more, SLICE_SIZE));
+bool sec_guard_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more, bool* zero) {
+  size_t from = used / SLICE_SIZE;
+  bool guarded = bits_all(guards->all, first + from, div_up(more, SLICE_SIZE) - from);
   if (!remove_guards(base + first * SLICE_SIZE + used, more - used)) return false;
-  bits_set(guards->full, first, first + div_up(more, SLICE_SIZE), false);
-  bits_set(guards->all, first, first + more / SLICE_SIZE, false);
-  return guarded;  // or the guards were refused: in locked memory
+  bits_change(guards->full, first, div_up(more, SLICE_SIZE), false);
+  bits_change(guards->all, first, more / SLICE_SIZE, false);
+  *zero &= guarded;  // otherwise the guards were refused: in locked memory
+  return true;
 }
 
 bool sec_guard_span_back(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, span_kind_t kind) {
@@ -180,8 +160,8 @@ bool sec_guard_span_back(hook_segment_t* guards, uint8_t* base, size_t first, si
     sealed = install(start, slices * SLICE_SIZE, true);
     if (!sealed) return mim_os_purge(start, slices * SLICE_SIZE);
   }
-  bits_set(guards->all, first, first + slices, true);
-  if (sealed) bits_set(guards->full, first, first + slices, true);
+  bits_change(guards->all, first, slices, true);
+  if (sealed) bits_change(guards->full, first, slices, true);
   return sealed;
 }
 

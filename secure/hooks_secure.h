@@ -327,16 +327,17 @@ mim_inline const uint64_t* hook_choose(const hook_segment_t* segment, const uint
 }
 
 void sec_isolate_bind(hook_segment_t* segment, size_t first, size_t slices, size_t bin);
-void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used);
-mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used,
+bool sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used);
+mim_inline bool hook_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used,
                               size_t bin) {
   sec_isolate_bind(guards, first, slices, bin);
-  sec_guard_span_out(guards, base, first, slices, used);
+  return sec_guard_span_out(guards, base, first, slices, used);
 }
 
-bool sec_guard_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more);
-mim_inline bool hook_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more) {
-  return sec_guard_span_grow(guards, base, first, used, more);
+bool sec_guard_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more, bool* zero);
+mim_inline bool hook_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more,
+                               bool* zero) {
+  return sec_guard_span_grow(guards, base, first, used, more, zero);
 }
 
 bool sec_guard_span_back(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, span_kind_t kind);

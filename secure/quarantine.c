@@ -18,7 +18,6 @@
 #include "wipe.h"
 
 #define RANDOM_PLACES 256
-#define RANDOM_BITS 8
 #define QUEUE_PLACES 1024  // a power of two
 
 typedef struct kept_s {

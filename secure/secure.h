@@ -136,9 +136,6 @@ size_t sec_isolate_given_up(void);
 
 // ---- guard.c --------------------------------------------------------------------------------------------------------
 void sec_guard_init(void);
-void sec_guard_segment(hook_segment_t* guards, uint8_t* start);
-void sec_guard_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used);
-bool sec_guard_span_back(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, span_kind_t kind);
 void sec_guard_blocks(page_t* page, uint32_t first, uint32_t count);
 
 typedef struct sec_guard_info_s {

@@ -366,8 +366,9 @@ mim_inline void hook_segment_init(hook_segment_t* guards, uint8_t* start) {
 }
 
 // Slices [first, first + slices) of the segment at `base` will hold a page of the bin: remove guards left inside, set the
-// guard behind `used` bytes. Called for each segment's part of a span.
-mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used,
+// guard behind `used` bytes. Called for each segment's part of a span. False: guards cannot be removed, as the kernel has
+// no mapping to spare.
+mim_inline bool hook_span_out(hook_segment_t* guards, uint8_t* base, size_t first, size_t slices, size_t used,
                               size_t bin) {
   (void)bin;
   (void)guards;
@@ -375,17 +376,20 @@ mim_inline void hook_span_out(hook_segment_t* guards, uint8_t* base, size_t firs
   (void)first;
   (void)slices;
   (void)used;
+  return true;
 }
 
 // Of a span, or its part in this segment, that begins at slice `first` and has `used` bytes in use, `more` are from now
-// on. True: what comes with them was under guards, and reads as zero.
-mim_inline bool hook_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more) {
+// on. False: guards cannot be removed. Clears *zero unless what comes with them was under guards, and reads as zero.
+mim_inline bool hook_span_grow(hook_segment_t* guards, uint8_t* base, size_t first, size_t used, size_t more,
+                               bool* zero) {
   (void)guards;
   (void)base;
   (void)first;
   (void)used;
   (void)more;
-  return false;
+  *zero = false;
+  return true;
 }
 
 // Slices of a span come back. Returns true when its contents are gone (made inaccessible): it reads as zero later.

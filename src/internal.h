@@ -97,8 +97,6 @@ bool mim_region_purge(bool force);
 // How long free memory stays, at least, in ms; 0: not at all, negative: for ever.
 long mim_purge_delay(void);
 extern lock_t mim_region_lock;
-// Set by the layer, under that lock, when it cannot remove guards: the kernel has no mapping to spare.
-extern bool mim_region_stuck;
 
 typedef struct region_info_s {
   size_t reserved, committed, committed_peak, purged_total, purge_calls, open_calls, segments, opened;

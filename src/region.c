@@ -7,6 +7,7 @@
 //
 // Everything here is under mim_region_lock, which is taken when a page is made or given up, never for a block. It is
 // let go while memory is purged: the slices are marked as not free meanwhile.
+#include "bits.h"
 #include "meta.h"
 #include "probes.h"
 #include "watch.h"
@@ -83,37 +84,6 @@ static size_t segment_next(size_t index) {
 
 static size_t segments_end(void) {
   return region.limit + region.extra;
-}
-
-// ---- bits -----------------------------------------------------------------------------------------------------------
-
-static void bits_change(uint64_t* words, size_t first, size_t count, bool set) {
-  while (count > 0) {
-    size_t shift = first % 64;
-    size_t here = min_size(64 - shift, count);
-    uint64_t mask = (here == 64 ? ~(uint64_t)0 : (((uint64_t)1 << here) - 1)) << shift;
-    if (set) {
-      words[first / 64] |= mask;
-    } else {
-      words[first / 64] &= ~mask;
-    }
-    first += here;
-    count -= here;
-  }
-}
-
-// The first bit at or after `from` that is `set`; SEGMENT_SLICES when there is none.
-static size_t bits_find(const uint64_t* words, size_t from, bool set) {
-  for (size_t word = from / 64; word < SEGMENT_WORDS; word++) {
-    uint64_t bits = set ? words[word] : ~words[word];
-    if (word == from / 64) bits &= ~(uint64_t)0 << (from % 64);
-    if (bits != 0) return word * 64 + (size_t)__builtin_ctzll(bits);
-  }
-  return SEGMENT_SLICES;
-}
-
-static bool bits_any(const uint64_t* words, size_t first, size_t count) {
-  return bits_find(words, first, true) < first + count;
 }
 
 // ---- segments -------------------------------------------------------------------------------------------------------
@@ -200,9 +170,9 @@ static size_t segment_find(const segment_t* segment, const uint64_t* usable, siz
   size_t step = align / SLICE_SIZE;
   size_t lead = (uintptr_t)segment->start / SLICE_SIZE % step;
   for (size_t from = 0; from < SEGMENT_SLICES;) {
-    size_t start = bits_find(usable, from, true);
+    size_t start = bits_find(usable, from, SEGMENT_SLICES, true);
     if (start == SEGMENT_SLICES) break;
-    size_t end = bits_find(usable, start, false);
+    size_t end = bits_find(usable, start, SEGMENT_SLICES, false);
     size_t aligned = align_up(start + lead, step) - lead;
     if (aligned + slices <= end) return aligned;
     from = end;
@@ -216,7 +186,7 @@ static size_t segment_find_one(const segment_t* segment, const uint64_t* usable,
     uint64_t wanted = usable[word] & (segment->resident[word] ^ (0 - (uint64_t)cold));
     if (wanted != 0) return word * 64 + (size_t)__builtin_ctzll(wanted);
   }
-  return bits_find(usable, 0, true);
+  return bits_find(usable, 0, SEGMENT_SLICES, true);
 }
 
 // Takes slices [first, first + slices) of a segment, which are free. False: they cannot be opened.
@@ -282,7 +252,7 @@ static bool is_empty(segment_t* segment, const want_t* want) {
   if (segment->room != SEGMENT_USABLE || !may_use(segment, want->arena)) return false;
   uint64_t chosen[SEGMENT_WORDS];
   const uint64_t* usable = hook_choose(&segment->guards, segment->free, want->bin, want->choice, chosen);
-  return bits_find(usable, 0, false) >= SEGMENT_USABLE;
+  return bits_find(usable, 0, SEGMENT_SLICES, false) >= SEGMENT_USABLE;
 }
 
 // Spans of more than a segment: whole segments in a row, separators included, and the first slices of the last.
@@ -318,22 +288,20 @@ static bool take_segments(const want_t* want, span_t* span) {
   return false;
 }
 
-bool mim_region_stuck;
-
 // Tells the layer about a span, segment by segment. False: guards in it cannot be removed.
 static bool guard_span(size_t slice, size_t slices, size_t used, size_t bin) {
-  mim_region_stuck = false;
+  bool done = true;
   while (slices > 0) {
     segment_t* segment = segment_at(slice / SEGMENT_SLICES);
     size_t first = slice % SEGMENT_SLICES;
     size_t here = min_size(slices, SEGMENT_SLICES - first);
     size_t used_here = min_size(used, here * SLICE_SIZE);
-    hook_span_out(&segment->guards, segment->start, first, here, used_here, bin);
+    done &= hook_span_out(&segment->guards, segment->start, first, here, used_here, bin);
     slice += here;
     slices -= here;
     used -= used_here;
   }
-  return !mim_region_stuck;
+  return done;
 }
 
 span_t mim_region_alloc(size_t slices, size_t align, size_t used, int arena, bool cold, size_t bin) {
@@ -365,9 +333,9 @@ int mim_region_arena(size_t slice) {
 }
 
 bool mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more, bool* zero) {
+  bool done = true;
   *zero = true;
   lock_acquire(&mim_region_lock);
-  mim_region_stuck = false;
   while (slices > 0) {
     segment_t* segment = segment_at(slice / SEGMENT_SLICES);
     size_t first = slice % SEGMENT_SLICES;
@@ -375,14 +343,13 @@ bool mim_region_uncover(size_t slice, size_t slices, size_t used, size_t more, b
     size_t used_here = min_size(used, here * SLICE_SIZE);
     size_t more_here = min_size(more, here * SLICE_SIZE);
     if (more_here > used_here) {
-      *zero &= hook_span_grow(&segment->guards, segment->start, first, used_here, more_here);
+      done &= hook_span_grow(&segment->guards, segment->start, first, used_here, more_here, zero);
     }
     slice += here;
     slices -= here;
     used -= used_here;
     more -= more_here;
   }
-  bool done = !mim_region_stuck;
   lock_release(&mim_region_lock);
   return done;
 }
@@ -518,7 +485,7 @@ static void segment_due(const segment_t* segment, bool all, uint64_t* due) {
 static void segment_age(segment_t* segment) {
   segment->purge_at = 0;
   segment_due(segment, true, segment->idle);
-  if (bits_find(segment->idle, 0, true) != SEGMENT_SLICES) schedule_purge(segment);
+  if (bits_find(segment->idle, 0, SEGMENT_SLICES, true) != SEGMENT_SLICES) schedule_purge(segment);
 }
 
 // Purges slices of one segment that are due, run by run; short runs stay until they are part of a longer one, but with
@@ -532,9 +499,9 @@ static bool segment_purge(size_t index, bool force) {
   for (size_t from = 0; from < SEGMENT_SLICES;) {
     uint64_t due[SEGMENT_WORDS];
     segment_due(segment, all, due);
-    size_t first = bits_find(due, from, true);
+    size_t first = bits_find(due, from, SEGMENT_SLICES, true);
     if (first == SEGMENT_SLICES) break;
-    size_t count = bits_find(due, first, false) - first;
+    size_t count = bits_find(due, first, SEGMENT_SLICES, false) - first;
     from = first + count;
     if (count < least) continue;
     bits_change(segment->free, first, count, false);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -274,6 +275,26 @@ static void case_no_advice(void) {
   CHECK(!block_has_flag(" nh") && !block_has_flag(" hg"));
 }
 
+// No option: a very large block that was used is not written to be cleared, the OS takes its memory back.
+static void case_calloc_large(void) {
+  enum { OS_PAGE = 4096, SIZE = 64 << 20 };
+  static unsigned char resident[SIZE / OS_PAGE];
+  mi_option_set(mi_option_purge_delay, -1);  // what is freed keeps its memory
+  char* p = mi_malloc(SIZE);
+  CHECK(p != NULL);
+  memset(p, 1, SIZE);
+  mi_free(p);
+  char* q = mi_calloc(1, SIZE);
+  CHECK(q != NULL);
+  CHECK(mincore((void*)((uintptr_t)q & ~(uintptr_t)(OS_PAGE - 1)), SIZE, resident) == 0);
+  size_t count = 0;
+  for (size_t i = 0; i < sizeof(resident); i++) count += resident[i] & 1;
+  if (count > 100) fprintf(stderr, "%zu of %zu OS pages are resident\n", count, sizeof(resident));
+  CHECK(count <= 100);
+  for (size_t i = 0; i < SIZE; i += 512) CHECK(q[i] == 0);
+  mi_free(q);
+}
+
 static const named_case_t cases[] = {
     {"reserve", case_reserve},
     {"no-reserve", case_no_reserve},
@@ -292,6 +313,7 @@ static const named_case_t cases[] = {
     {"no-thp", case_no_thp},
     {"large-pages", case_large_pages},
     {"no-advice", case_no_advice},
+    {"calloc-large", case_calloc_large},
     {NULL, NULL},
 };
 
