@@ -13,6 +13,7 @@
 #include "faults.h"
 #include "memcheck.h"
 #include "model.h"
+#include "os.h"
 #include "process.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -107,7 +108,8 @@ void op_deny(const op_t* op) {
     limit_address_space(op);
   } else if (kind > CALL_KINDS) {
     faults_clear();
-    usleep(3000);  // free memory grows old
+    usleep(3000);
+    for (int i = 0; i < 60; i++) os_tick();  // free memory grows old
   } else {
     size_t times = op->b < 128 ? op->b % 8u + 1u : op->b < 192 ? op->b : (size_t)TIMES_FOREVER;
     size_t skip = op->a < 224 ? op->a % 32u : op->a;

@@ -8,6 +8,7 @@
 #include "model.h"
 
 bool os_simulated;
+static bool paced;  // time and ids are numbers, if nothing else is simulated
 
 void* real_mim_os_reserve(size_t size, size_t align, void* hint);
 bool real_mim_os_open(void* addr, size_t size);
@@ -20,6 +21,7 @@ bool real_mim_os_guard_remove(void* addr, size_t size);
 uint64_t real_mim_os_clock_ms(void);
 uint64_t real_mim_os_clock_ns(void);
 uint32_t real_mim_os_thread_id(void);
+uint32_t real_mim_os_process_id(void);
 void real_mim_os_write(int fd, const char* buf, size_t size);
 void real_mim_os_usage(os_usage_t* usage);
 void* real_mim_meta_alloc(size_t size);
@@ -273,15 +275,30 @@ int os_access(const void* p) {
 #define FIRST_MS 1000000
 
 uint64_t mim_os_clock_ms(void) {
-  return os_simulated ? os.now : real_mim_os_clock_ms();
+  return paced ? os.now : real_mim_os_clock_ms();
 }
 
 uint64_t mim_os_clock_ns(void) {
-  return os_simulated ? os.now * 1000000 : real_mim_os_clock_ns();
+  return paced ? os.now * 1000000 : real_mim_os_clock_ns();
 }
 
+// Threads and processes are numbered as they first ask.
 uint32_t mim_os_thread_id(void) {
-  return os_simulated ? os.thread + 1 : real_mim_os_thread_id();
+  static uint32_t last;
+  static _Thread_local uint32_t own;
+  if (os_simulated) return os.thread + 1;
+  if (!paced) return real_mim_os_thread_id();
+  if (own == 0) own = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+  return own;
+}
+
+uint32_t mim_os_process_id(void) {
+  static uint32_t real, own;
+  uint32_t now = real_mim_os_process_id();
+  if (!paced) return now;
+  if (real != now) own++;
+  real = now;
+  return own;
 }
 
 void mim_os_write(int fd, const char* buf, size_t size) {
@@ -289,10 +306,8 @@ void mim_os_write(int fd, const char* buf, size_t size) {
 }
 
 void mim_os_usage(os_usage_t* usage) {
-  if (!os_simulated) {
-    real_mim_os_usage(usage);
-    return;
-  }
+  if (!os_simulated) real_mim_os_usage(usage);
+  if (!paced) return;
   *usage = (os_usage_t){.user_ms = os.now, .system_ms = 1, .current_rss = MIB, .peak_rss = 2 * MIB, .page_faults = 3};
 }
 
@@ -360,7 +375,7 @@ size_t os_small_maps(const os_range_t** maps) {
 // ---- back to the beginning ------------------------------------------------------------------------------------------
 
 void os_simulate(void) {
-  os_simulated = true;
+  os_simulated = paced = true;
   os.now = FIRST_MS;
 }
 

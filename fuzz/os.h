@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-extern bool os_simulated;
+extern bool os_simulated;  // taken back by fuzz_process: only time and ids are, then
 
 void os_simulate(void);                   // before the library starts
 void os_watch(void* start, size_t size);  // memory that the program maps itself and hands in

@@ -228,7 +228,7 @@ start_fuzzer() { # TARGET NUMBER: sets `pid`
 declare -A cpu_seconds runs_before
 
 fuzz_one() {
-  local name=$1 job pid started=$SECONDS
+  local name=$1 job pid used started=$SECONDS
   local -a pids=()
   mkdir -p "$state/$name"
   seeds_for "$name" "$temp/seeds/$name"
@@ -239,7 +239,8 @@ fuzz_one() {
     at_exit stop_quietly "$pid"
   done
   while kill -0 "${pids[@]}" 2>/dev/null; do
-    cpu_seconds[$name]=$(cpu_of "${pids[@]}")
+    used=$(cpu_of "${pids[@]}")
+    if [[ $used != 0.00 ]]; then cpu_seconds[$name]=$used; fi # else they ended a moment ago
     if [[ -t 1 ]]; then show_status "$name" $((SECONDS - started)); fi
     sleep 1
   done

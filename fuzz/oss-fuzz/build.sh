@@ -12,7 +12,9 @@ build=$WORK/build
 mkdir -p "$OUT" "$build"
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=None -DCMAKE_C_COMPILER="$CC" -DCMAKE_CXX_COMPILER="$CXX" \
   -DMI_FUZZ=oss-fuzz "-DMI_FUZZ_ENGINE=$LIB_FUZZING_ENGINE" -DMI_OVERRIDE=OFF
-# The names of CMake's targets begin with fuzz_ and end with -fuzz.
+# The names of CMake's targets begin with fuzz_ and end with -fuzz. Not among them: fuzz_process. Each of its inputs runs
+# in a child, and engines in the process do not see what that covers (libFuzzer knew 7 edges after 3,000 runs); the map
+# of AFL++ is shared memory.
 targets=(api-secure api-plain threads-secure threads-plain options-secure options-plain misuse-secure corrupt-secure)
 names=("${targets[@]/#/fuzz_}")
 cmake --build "$build" -j "$(nproc)" --target "${names[@]/%/-fuzz}"
