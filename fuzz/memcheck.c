@@ -1,6 +1,8 @@
 // For runs under Valgrind's memcheck: metadata that was given back holds nothing that may be relied on, whatever it still
 // reads as, until it is written to again. The kernel's zeroes are defined to memcheck, and so is what is on no list.
 // Elsewhere the request to Valgrind is a few instructions that do nothing.
+//
+// With MI_TRACK=asan AddressSanitizer is told of blocks (src/track.h), and has to let pass what is planted.
 #include "memcheck.h"
 
 #include "../src/meta.h"
@@ -15,6 +17,10 @@
 #define running() false
 #endif
 
+#if MIM_TRACK_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 void real_mim_meta_free(void* p, size_t size);
 
 void mim_meta_free(void* p, size_t size) {
@@ -25,4 +31,13 @@ void mim_meta_free(void* p, size_t size) {
 
 bool memcheck_runs(void) {
   return running();
+}
+
+void track_allow(const void* p, size_t size) {
+#if MIM_TRACK_ASAN
+  __asan_unpoison_memory_region(p, size);
+#else
+  (void)p;
+  (void)size;
+#endif
 }

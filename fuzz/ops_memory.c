@@ -4,6 +4,7 @@
 // stay in the slack of the block; a copy that would leave its destination is of bytes the program itself may change.
 #include <string.h>
 
+#include "memcheck.h"
 #include "model.h"
 
 #if MIM_SECURE
@@ -50,6 +51,7 @@ static void legal(const op_t* op, uint8_t* p, size_t left) {
 // A byte more. What is behind the request, up to `slack` bytes, is as before afterwards.
 static void leaves(const op_t* op, uint8_t* p, size_t left, size_t slack) {
   size_t size = left + 1 + op->d % (slack > 16 ? 16 : slack);
+  track_allow(p, size);
   memcpy(outside_bytes, p, size);  // so that a write changes nothing
   switch (op->c % 6) {
     case 0:
@@ -96,6 +98,7 @@ void op_checked_memory(const op_t* op) {
     if (op->d % 4 == 3 && probe_page_wiped(block->p) && left > 0) {
       free_by(slot, op->c, op->b);
       if (probe_page_lives(p)) {
+        track_allow(p, 1);
         sec_checked_memcpy(outside_bytes, p, 1);
         expect(MI_FAULT_USE_AFTER_FREE, p, "memcpy");
       }

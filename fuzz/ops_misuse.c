@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memcheck.h"
 #include "model.h"
 
 static bool is_strict(void) {
@@ -225,6 +226,7 @@ void op_overflow(const op_t* op) {
   uint8_t saved[16];
   size_t width = slack < sizeof(saved) ? slack : sizeof(saved), count = 1 + op->a % width;
   uint8_t* end = block->p + block->size;
+  track_allow(end, slack);
   memcpy(saved, end, width);
   for (size_t i = 0; i < count; i++) end[i] = other_byte(end[i], op);
   if (!is_strict() && op->b % 4 == 0) {  // the far end of the slack, which is filled where a block is sampled
@@ -258,6 +260,7 @@ void op_underflow(const op_t* op) {
   slot_t* slot = slot_full(op->slot);
   if (slot == NULL) return;
   uint8_t* p = slot->block.p;
+  track_allow(p - 256, 256);
   if (probe_underflow_shows(p)) {
     uint8_t saved = p[-1];
     p[-1] = other_byte(saved, op);
@@ -293,6 +296,7 @@ void op_write_after_free(const op_t* op) {
   }
   free_by(slot, op->d, op->b);
   uint8_t* bad = block.p + (size_t)(op->a << 8 | op->b) % (room - 1);  // the last byte is fence
+  track_allow(bad, 1);
   must(*bad == 0, "byte %zu of the freed block at %p is %02x", (size_t)(bad - block.p), (void*)block.p, *bad);
   *bad = (uint8_t)(1 + op->c % 255u);
   size_t count = 0, limit = 2 * blocks + 64 < MOST ? 2 * blocks + 64 : MOST;
