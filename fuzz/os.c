@@ -3,6 +3,7 @@
 #include "os.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #include "../src/meta.h"
 #include "model.h"
@@ -136,16 +137,27 @@ static void stamp_check(const area_t* area, size_t page) {
   if (different != 0) model_fail("the guard at %p was written to", (const void*)p);
 }
 
-// Contents that go: many pages at once to the kernel, few are cleared.
+// Contents that go: few pages are cleared, of more those that have memory, and very many go to the kernel, from where they
+// come back with a page fault each.
 #define FEW 64
+#define MANY 4096
+
+static void clear_pages(uint8_t* start, size_t pages) {
+  static unsigned char resident[MANY];
+  if (pages > MANY || (pages > FEW && mincore(start, pages * OS_PAGE, resident) != 0)) {
+    real_mim_os_purge(start, pages * OS_PAGE);
+    return;
+  }
+  for (size_t page = 0, end; page < pages; page = end) {
+    bool clear = pages <= FEW || (resident[page] & 1);
+    for (end = page + 1; end < pages && (pages <= FEW || (resident[end] & 1) == clear); end++) {
+    }
+    if (clear) memset(start + page * OS_PAGE, 0, (end - page) * OS_PAGE);
+  }
+}
 
 static void clear(const area_t* area, size_t from, size_t to) {
-  uint8_t* start = area->start + from * OS_PAGE;
-  if (to - from > FEW) {
-    real_mim_os_purge(start, (to - from) * OS_PAGE);
-  } else {
-    memset(start, 0, (to - from) * OS_PAGE);
-  }
+  clear_pages(area->start + from * OS_PAGE, to - from);
 }
 
 // The end of the pages from `from` on that are all guards, or none of which is.
@@ -469,7 +481,7 @@ void os_restore(unsigned which) {
     size_t segment = segments[i];
     if (used[segment] <= used_before[segment]) continue;
     size_t first = segment * SEGMENT_SLICES + used_before[segment];
-    real_mim_os_purge(mim_region_extra_start(first), (size_t)(used[segment] - used_before[segment]) * SLICE_SIZE);
+    clear_pages(mim_region_extra_start(first), (size_t)(used[segment] - used_before[segment]) * SLICE_PAGES);
   }
   os.now = os.kept_now[which];
 }
