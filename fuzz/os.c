@@ -94,6 +94,19 @@ static area_t* area_of(const void* p, size_t* page) {
   return NULL;
 }
 
+// The pages of an area that a call is about. False: they are of none, and the real system's.
+typedef struct pages_s {
+  area_t* area;
+  size_t from, to;
+} pages_t;
+
+static bool pages_of(const void* addr, size_t size, pages_t* pages) {
+  pages->area = os_simulated ? area_of(addr, &pages->from) : NULL;
+  if (pages->area == NULL) return false;
+  pages->to = pages->from + size / OS_PAGE;
+  return true;
+}
+
 // Words of `used` that are not 0.
 #define WORDS 4096
 static struct {
@@ -168,33 +181,32 @@ static size_t run_end_of(const area_t* area, size_t from, size_t to) {
 }
 
 bool mim_os_guard_install(void* addr, size_t size) {
-  size_t from;
-  area_t* area = os_simulated ? area_of(addr, &from) : NULL;
-  if (area == NULL) return real_mim_os_guard_install(addr, size);
-  size_t to = from + size / OS_PAGE;
-  touched(area, from, to);
-  for (size_t page = from; page < to; page++) {
-    bool end = page < from + ENDS || page + ENDS >= to;
-    if (end && area->opened[page] && !(area->state[page] & STAMPED)) stamp(area, page);
-    area->state[page] |= GUARD;
+  pages_t at;
+  if (!pages_of(addr, size, &at)) return real_mim_os_guard_install(addr, size);
+  touched(at.area, at.from, at.to);
+  for (size_t page = at.from; page < at.to; page++) {
+    bool end = page < at.from + ENDS || page + ENDS >= at.to;
+    if (end && at.area->opened[page] && !(at.area->state[page] & STAMPED)) stamp(at.area, page);
+    at.area->state[page] |= GUARD;
   }
   return true;
 }
 
+static void guards_gone(area_t* area, size_t from, size_t to) {
+  for (size_t page = from; page < to; page++) {
+    if (area->state[page] & STAMPED) stamp_check(area, page);
+    area->state[page] &= (uint8_t) ~(GUARD | STAMPED);
+  }
+  if (area->opened[from]) clear(area, from, to);
+}
+
 bool mim_os_guard_remove(void* addr, size_t size) {
-  size_t from;
-  area_t* area = os_simulated ? area_of(addr, &from) : NULL;
-  if (area == NULL) return real_mim_os_guard_remove(addr, size);
-  size_t to = from + size / OS_PAGE;
-  touched(area, from, to);
-  for (size_t end; from < to; from = end) {
-    end = run_end_of(area, from, to);
-    if (!(area->state[from] & GUARD)) continue;
-    for (size_t page = from; page < end; page++) {
-      if (area->state[page] & STAMPED) stamp_check(area, page);
-      area->state[page] &= (uint8_t) ~(GUARD | STAMPED);
-    }
-    if (area->opened[from]) clear(area, from, end);
+  pages_t at;
+  if (!pages_of(addr, size, &at)) return real_mim_os_guard_remove(addr, size);
+  touched(at.area, at.from, at.to);
+  for (size_t end; at.from < at.to; at.from = end) {
+    end = run_end_of(at.area, at.from, at.to);
+    if (at.area->state[at.from] & GUARD) guards_gone(at.area, at.from, end);
   }
   return true;
 }
@@ -224,44 +236,38 @@ void mim_os_release(void* addr, size_t size) {
 }
 
 bool mim_os_open(void* addr, size_t size) {
-  size_t from;
-  area_t* area = os_simulated ? area_of(addr, &from) : NULL;
-  if (area == NULL) {
+  pages_t at;
+  if (!pages_of(addr, size, &at)) {
     bool ok = real_mim_os_open(addr, size);
     if (os_simulated && ok) small_map(addr, size);
     return ok;
   }
-  size_t to = from + size / OS_PAGE;
-  bool unknown = memchr(area->opened + from, 0, to - from) != NULL;
+  bool unknown = memchr(at.area->opened + at.from, 0, at.to - at.from) != NULL;
   if (unknown && !real_mim_os_open(addr, size)) return false;
-  for (size_t page = from; page < to; page++) {
-    area->opened[page] = 1;
-    if (area->state[page] & CLOSED) {
-      area->state[page] &= (uint8_t)~CLOSED;
-      touched(area, page, page + 1);
+  for (size_t page = at.from; page < at.to; page++) {
+    at.area->opened[page] = 1;
+    if (at.area->state[page] & CLOSED) {
+      at.area->state[page] &= (uint8_t)~CLOSED;
+      touched(at.area, page, page + 1);
     }
   }
   return true;
 }
 
 bool mim_os_close(void* addr, size_t size) {
-  size_t from;
-  area_t* area = os_simulated ? area_of(addr, &from) : NULL;
-  if (area == NULL) return real_mim_os_close(addr, size);
-  size_t to = from + size / OS_PAGE;
-  touched(area, from, to);
-  for (size_t page = from; page < to; page++) area->state[page] |= CLOSED;
+  pages_t at;
+  if (!pages_of(addr, size, &at)) return real_mim_os_close(addr, size);
+  touched(at.area, at.from, at.to);
+  for (size_t page = at.from; page < at.to; page++) at.area->state[page] |= CLOSED;
   return true;
 }
 
 bool mim_os_purge(void* addr, size_t size) {
-  size_t from;
-  area_t* area = os_simulated ? area_of(addr, &from) : NULL;
-  if (area == NULL) return real_mim_os_purge(addr, size);
-  size_t to = from + size / OS_PAGE;
-  for (size_t end; from < to; from = end) {
-    end = run_end_of(area, from, to);
-    if (!(area->state[from] & GUARD) && area->opened[from]) clear(area, from, end);
+  pages_t at;
+  if (!pages_of(addr, size, &at)) return real_mim_os_purge(addr, size);
+  for (size_t end; at.from < at.to; at.from = end) {
+    end = run_end_of(at.area, at.from, at.to);
+    if (!(at.area->state[at.from] & GUARD) && at.area->opened[at.from]) clear(at.area, at.from, end);
   }
   return true;
 }
@@ -275,10 +281,9 @@ void os_watch(void* start, size_t size) {
 }
 
 int os_access(const void* p) {
-  size_t page;
-  const area_t* area = os_simulated ? area_of(p, &page) : NULL;
-  if (area == NULL) return -1;
-  return area->opened[page] && area->state[page] == 0;
+  pages_t at;
+  if (!pages_of(p, 1, &at)) return -1;
+  return at.area->opened[at.from] && at.area->state[at.from] == 0;
 }
 
 // ---- time, threads, output ------------------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Puts deliberate bugs into a copy of the sources, one by one, and sees whether the fuzzers' corpora find them.
 
-usage: scripts/mutate.py [--only NUMBER,...] [--seeds N] [--build DIRECTORY] [--list]
+usage: scripts/mutate.py [--only NUMBER,...] [--seeds N] [--build DIRECTORY] [--list | --check]
 
 Each bug is a small replacement in one file of src/ or secure/. The copy lies in DIRECTORY (default: out/mutate) and is
 built once, hardly optimised; for each bug one file is changed, the replay programs it concerns are built and run over
 test/regress, N generated sequences (default: 60) and fuzz/corpus, until one fails, then the unit test of the file, if
 there is one, and the file is put back. Prints a table; status 0: every bug was found. The tree itself is never changed.
+--check only sees whether each bug's text is still where it is to be replaced.
 """
 import argparse
 import os
@@ -50,7 +51,8 @@ BUGS = [
     ("src/options.c", "return *value >= entry->min && *value <= entry->max;", "return *value >= entry->min;", "the environment may go above the maximum"),
     ("src/output.c", "if (text->length < text->room) text->start[text->length] = c;", "if (text->length <= text->room + 1) text->start[text->length] = c;",
      "formatted text runs over its buffer"),
-    ("src/page.c", "if (clear) memset((void*)p, 0, page->large_size);", "if (clear) memset((void*)p, 0, page->large_size / 2);",
+    ("src/page.c", "if (clear) large_clear(page, start, used, p, page->large_size);",
+     "if (clear) large_clear(page, start, used, p, page->large_size / 2);",
      "large calloc clears one half"),
     ("src/free.c", "  if (page->flags & PAGE_IN_FULL) mim_heap_page_unfull(page);\n  mim_free_checked(page, ref);\n}\n\nstatic void free_remote",
      "  mim_free_checked(page, ref);\n}\n\nstatic void free_remote", "a full page that gets a free block stays in the list of full ones"),
@@ -83,10 +85,10 @@ BUGS = [
      "secure: a large block grows over its guard"),
     ("secure/hold.c", "bool warm = may_warm && mim_os_close(mim_page_start(page), bytes_of(page));", "bool warm = may_warm;",
      "warm blocks stay accessible"),
-    ("secure/quarantine.c", "  if ((page->kind & KIND_WIPE) && mim_unlikely(!wipe_holds(", "  if (page->kind == 0xFF && mim_unlikely(!wipe_holds(",
+    ("secure/quarantine.c", "    if (mim_unlikely(!wipe_holds(p, page->block_size, tail))) sec_wipe_broken(page, kept.index);\n", "    (void)p, (void)tail;\n",
      "a block that leaves the quarantine is not verified"),
     ("secure/quarantine.c", "  state_set(page, index, STATE_QUARANTINED);\n", "", "a block in quarantine counts as live"),
-    ("secure/quarantine.c", "    kept_t kept = random_take(quarantine, place);\n    if (kept.block != NULL) leave(tld, kept);\n  }\n",
+    ("secure/quarantine.c", "    kept_t kept = random_take(quarantine, place);\n    if (kept.page != NULL) leave(tld, kept);\n  }\n",
      "    (void)random_take(quarantine, place);\n  }\n", "blocks in random quarantine are lost when it is emptied"),
     ("secure/quarantine.c", "quarantine->front = (quarantine->front + 1) % QUEUE_PLACES;", "quarantine->front = quarantine->front % QUEUE_PLACES;",
      "the queue of the quarantine gives the same block again"),
@@ -99,7 +101,8 @@ BUGS = [
      "two threads draw the same random numbers"),
     ("secure/sample.c", "  page->kind |= KIND_SAMPLED;\n", "", "sampled blocks are not told from others"),
     ("secure/sample.c", "  if (rate == 1) return true;\n", "", "a rate of 1 does not mean every block"),
-    ("secure/guard.c", "    mim_region_stuck = true;\n", "", "guards that cannot be removed are taken for removed"),
+    ("secure/guard.c", "if (!(light ? mim_os_guard_remove(start, size) : mim_os_open(start, size))) return false;",
+     "(void)(light ? mim_os_guard_remove(start, size) : mim_os_open(start, size));", "guards that cannot be removed are taken for removed"),
     ("src/region.c", "  if (ok && !usable) {", "  if (slices == 0) {", "secure: a span whose guards stay is handed out"),
     ("src/meta.c", "    if (commit(meta.heap + meta.heap_open, META_STEP)) meta.heap_open += META_STEP;",
      "    (void)commit(meta.heap + meta.heap_open, META_STEP);\n    meta.heap_open += META_STEP;", "metadata that cannot be opened is used"),
@@ -131,6 +134,17 @@ def numbers(text):
         if not 1 <= number <= len(BUGS):
             stop(f"--only '{text}': expected numbers from 1 to {len(BUGS)}, separated by commas")
     return chosen
+
+
+def check_texts():
+    stale = []
+    for number, (path, old, _, text) in enumerate(BUGS, 1):
+        with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+            count = file.read().count(old)
+        if count != 1:
+            stale.append(f"\n  {number}: {count} times in {path} ({text})")
+    if stale:
+        stop("texts that are not to be found exactly once; adapt them in scripts/mutate.py:" + "".join(stale))
 
 
 def run(command, log, limit=None, env=None):
@@ -224,18 +238,19 @@ def main():
     parser.add_argument("--seeds", type=int, default=60)
     parser.add_argument("--build", default=os.path.join(ROOT, "out/mutate"))
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     chosen = numbers(args.only) if args.only else range(1, len(BUGS) + 1)
     if args.list:
         for number in chosen:
             print(f"{number:3} {BUGS[number - 1][0]}: {BUGS[number - 1][3]}")
         return
+    check_texts()
+    if args.check:
+        return
     build = os.path.abspath(args.build)
     os.makedirs(build, exist_ok=True)
     source = copy_tree(build)
-    for number, (path, old, _, _) in enumerate(BUGS, 1):
-        if open(os.path.join(source, path)).read().count(old) != 1:
-            stop(f"bug {number}: its text is not to be found exactly once in {path}; adapt it in {__file__}")
     log = os.path.join(build, "log")
     made = os.path.join(build, "made")
     configure = ["cmake", "-S", source, "-B", made, "-DCMAKE_BUILD_TYPE=None", "-DMI_DEBUG_LEVEL=1", "-DMI_FUZZ_LEVEL=-O1"]
