@@ -33,8 +33,8 @@ typedef struct profile_s {
 static const profile_t profiles[] = {
     [MI_PROFILE_NONE] = {"none", 0, 0, 0, 0, 0},
     [MI_PROFILE_FAST] = {"fast", SUM_FAST, 0, 0, 0, 0},
-    [MI_PROFILE_DEFAULT] = {"default", SUM_DEFAULT, 1024, 5000, 10, 0},
-    [MI_PROFILE_STRICT] = {"strict", SUM_STRICT, UINT32_MAX, 1000, 2, 256 * KIB},
+    [MI_PROFILE_DEFAULT] = {"default", SUM_DEFAULT, 1024, 5000, 5, 0},
+    [MI_PROFILE_STRICT] = {"strict", SUM_STRICT, UINT32_MAX, 1000, 1, 256 * KIB},
     [MI_PROFILE_FUZZ] = {"fuzz", SUM_FUZZ, UINT32_MAX, 1, 0, 256 * KIB},
 };
 

@@ -49,6 +49,27 @@ static void test_rate(void** state) {
   assert_in_range(medium, COUNT / RATE * 3 / 4, COUNT / RATE * 5 / 4);
 }
 
+// The profile's own rate is bounded in time: 32 samples at once, then one each pause. Of 4 million blocks, 800 are wanted;
+// that fewer than 32 are has a probability below 2^-500.
+static int role_pause(void) {
+  uint64_t begin = mim_os_clock_ms();
+  size_t samples = 0;
+  for (int i = 0; i < 4000000; i++) {
+    void* p = take(40);
+    samples += is_sampled(p);
+    give(p);
+  }
+  size_t most = 32 + (size_t)(mim_os_clock_ms() - begin) / mim_process.hook.sample_pause + 1;
+  printf("%zu samples, at most %zu\n", samples, most);
+  return samples < 32 || samples > most ? 3 : 0;
+}
+
+static void test_pause(void** state) {
+  (void)state;
+  child_again(&child, (again_t){.role = "pause"});
+  assert_true(child_exited(&child, 0));
+}
+
 static int role_every(void) {
   for (size_t size = 1; size < 3000; size += 7) {
     char* p = take(size);
@@ -201,15 +222,16 @@ int main(int argc, char** argv) {
   static const struct {
     const char* name;
     int (*function)(void);
-  } roles[] = {{"rate", role_rate}, {"every", role_every}, {"bounds", role_bounds},        {"place", role_place},
-               {"held", role_held}, {"twice", role_twice}, {"used_after", role_used_after}};
+  } roles[] = {{"rate", role_rate},   {"pause", role_pause}, {"every", role_every}, {"bounds", role_bounds},
+               {"place", role_place}, {"held", role_held},   {"twice", role_twice}, {"used_after", role_used_after}};
   for (size_t i = 0; argc > 1 && i < sizeof(roles) / sizeof(roles[0]); i++) {
     if (strcmp(roles[i].name, argv[1]) == 0) return roles[i].function();
   }
   if (argc > 1) return 2;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_rate),  cmocka_unit_test(test_every), cmocka_unit_test(test_bounds),
-      cmocka_unit_test(test_place), cmocka_unit_test(test_held),  cmocka_unit_test(test_reports),
+      cmocka_unit_test(test_rate),    cmocka_unit_test(test_pause), cmocka_unit_test(test_every),
+      cmocka_unit_test(test_bounds),  cmocka_unit_test(test_place), cmocka_unit_test(test_held),
+      cmocka_unit_test(test_reports),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
