@@ -220,6 +220,7 @@ void op_checked_text(const op_t* op) {
     text_fits(op->c % 15, to, room);
     memset(outside_bytes, 'x', room + 1);
     to[0] = 'z', to[1] = 0;
+    if (slack > 0) track_allow(to + room, 1);
     if (op->d % 3 == 1 && slack > 0) text_leaves(op->c % 5, to, room);
     if (op->d % 3 == 2 && slack > 0) text_endless(to, room);
     block_fill(block);
