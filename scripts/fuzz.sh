@@ -333,15 +333,27 @@ edges_of() { # TARGET DIRECTORY: sorted
   sort "$temp/edges"
 }
 
-# Ends the script if something is lost. An edge counts as covered before when it was in two of two passes.
-compare_edges() { # TARGET OLD NEW
-  local edges=$temp/compare
+# What NEW does not cover of what OLD does is put back. Edges differ from run to run where a target is not stable: they
+# count as covered before if they were in two of two passes, and now if in one of two.
+keep_edges() { # TARGET OLD NEW
+  local edges=$temp/compare file
   edges_of "$1" "$2" >"$edges.1"
   edges_of "$1" "$2" | comm -12 "$edges.1" - >"$edges.old"
-  edges_of "$1" "$3" >"$edges.new"
-  comm -23 "$edges.old" "$edges.new" >"$edges.lost"
+  find_lost "$1" "$3"
+  for file in "$2"/*; do
+    [[ -s $edges.lost ]] || break
+    mkdir -p "$temp/one" && cp -- "$file" "$temp/one/input"
+    if [[ -n $(edges_of "$1" "$temp/one" | comm -12 - "$edges.lost") ]]; then cp -- "$file" "$3/"; fi
+  done
+  [[ ! -s $edges.lost ]] || find_lost "$1" "$3"
   say "  $1: $(wc -l <"$edges.new") edges, $(wc -l <"$edges.old") before"
   [[ ! -s $edges.lost ]] || die "$(wc -l <"$edges.lost") edges of $1 would be lost; fuzz/corpus stays as it is"
+}
+
+find_lost() { # TARGET NEW: from $edges.old to $edges.lost
+  edges_of "$1" "$2" >"$edges.1"
+  edges_of "$1" "$2" | sort -u "$edges.1" - >"$edges.new"
+  comm -23 "$edges.old" "$edges.new" >"$edges.lost"
 }
 
 # The corpus of targets with the same operations: what covers the edges of each of them, as it is or shortened.
@@ -372,7 +384,7 @@ minimise_corpus() { # BASE
   done
   for name in "${names[@]}"; do
     [[ -n $(find "$work/old" -type f) ]] || continue
-    (run_as "$name" 1 && compare_edges "$name" "$work/old" "$work/last")
+    (run_as "$name" 1 && keep_edges "$name" "$work/old" "$work/last")
   done
   find "$corpus" -type f -delete
   cp -t "$corpus/" -- "$work/last"/*
