@@ -15,7 +15,7 @@
 // Stops: what a guard stops, for one block in sample_rate, small ones included; and tells where it came from.
 // Does not stop: anything for the others.
 // Costs: nothing on the fast path; a sampled block takes a slice of address space, at least one OS page of memory and
-// about three system calls. At most LIVE_MAX of them live at a time, unless every allocation is sampled.
+// two system calls. At most LIVE_MAX of them live at a time, unless every allocation is sampled.
 #include "sample.h"
 
 #include "../src/watch.h"
@@ -72,8 +72,8 @@ void sec_sample_thread(tld_t* tld) {
   }
 }
 
-// A sample costs some twenty microseconds, two page faults among them. What all of them cost is bounded by time: after
-// a number at once, one in sample_pause milliseconds.
+// A sample costs some eight microseconds, a page fault and two system calls among them. What all of them cost is bounded
+// by time: after a number at once, one in sample_pause milliseconds.
 #define CREDIT_MAX 32
 static bool affordable(void) {
   uint32_t pause = mim_process.hook.sample_pause;
