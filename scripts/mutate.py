@@ -56,7 +56,7 @@ BUGS = [
      "large calloc clears one half"),
     ("src/free.c", "  if (page->flags & PAGE_IN_FULL) mim_heap_page_unfull(page);\n  mim_free_checked(page, ref);\n}\n\nstatic void free_remote",
      "  mim_free_checked(page, ref);\n}\n\nstatic void free_remote", "a full page that gets a free block stays in the list of full ones"),
-    ("secure/hooks_secure.h", "  if (mim_unlikely(slack > STATE_SLACK_MASK)) return 0;\n", "  slack &= STATE_SLACK_MASK;\n",
+    ("secure/hooks_secure.h", "  if (mim_unlikely(slack > SLACK_MAX)) return 0;\n", "  slack &= SLACK_MAX;\n",
      "a double free passes"),
     ("secure/entry.h", "return (place_t){(uintptr_t)(product >> 64), (uint64_t)product < page->reciprocal};", "return (place_t){(uintptr_t)(product >> 64), (uint64_t)product < page->reciprocal * 17};",
      "addresses up to 16 bytes into a block are taken for its start"),

@@ -84,16 +84,19 @@ mim_inline void* hook_hand_out_slow(page_t* page, uintptr_t index, size_t size, 
   return sec_hand_out_slow(page, index, size, family, zero);
 }
 
+// Slack of a live block of this family: what is left of its state. Larger than SLACK_MAX: it is none.
+mim_inline size_t live_slack(const page_t* page, uintptr_t index, family_t family) {
+  size_t found = state_get(page, index);
+  return family == FAMILY_ANY ? (found & ~(size_t)STATE_FAMILY_MASK) ^ STATE_LIVE : found ^ state_live(family, 0);
+}
+
 // Fence and wipe of a block of a page of one of these kinds, or of a bare one, of which only the state is looked at. Returns
 // its index; 0: something is not as it should be, or the page is of another kind.
 mim_inline uintptr_t take_apart_quick(page_t* page, void* p, family_t family, unsigned kinds) {
   place_t place = page_place(page, p);
   if (mim_unlikely(!place.start)) return 0;
-  size_t found = state_get(page, place.index);
-  // What is left of a live block's state without its family is its slack; anything else is larger.
-  size_t slack = family == FAMILY_ANY ? (found & ~(size_t)STATE_FAMILY_MASK) ^ STATE_LIVE
-                                      : found ^ state_live(family, 0);
-  if (mim_unlikely(slack > STATE_SLACK_MASK)) return 0;
+  size_t slack = live_slack(page, place.index, family);
+  if (mim_unlikely(slack > SLACK_MAX)) return 0;
   if (mim_likely(page->kind & kinds)) {
     size_t block_size = page->block_size;
     uint8_t* end = (uint8_t*)p + block_size;
@@ -227,11 +230,24 @@ mim_inline void hook_large_gone(page_t* slot, uintptr_t block, size_t request) {
 
 size_t sec_usable(page_t* page, const void* p);
 mim_inline size_t hook_usable(page_t* page, const void* p) {
+  place_t place = page_place(page, p);
+  if (mim_likely(place.start) && mim_likely(page->block_size != 0)) {  // not a large one
+    size_t slack = live_slack(page, place.index, FAMILY_ANY);
+    if (mim_likely(slack <= SLACK_MAX)) return page->block_size - slack;
+  }
   return sec_usable(page, p);
 }
 
 bool sec_check_live(page_t* page, const void* p, family_t family);
 mim_inline bool hook_check_live(page_t* page, const void* p, family_t family) {
+  place_t place = page_place(page, p);
+  if (mim_likely(place.start) && mim_likely(page->kind & (KIND_QUICK | KIND_BARE))) {
+    size_t slack = live_slack(page, place.index, family);
+    if (mim_likely(slack <= SLACK_MAX) &&
+        ((page->kind & KIND_BARE) || fence_holds(page, place.index, (const uint8_t*)p + page->block_size, slack))) {
+      return true;
+    }
+  }
   return sec_check_live(page, p, family);
 }
 
