@@ -10,6 +10,7 @@
 #define STEP ((size_t)4096)
 #define ROUND 8
 #define REUSED ((size_t)768 << 10)
+#define VERY_LARGE ((size_t)4 << 20)  // what the library clears by giving it back to the OS
 
 static size_t large_size(uint8_t a, uint8_t b) {
   size_t steps = a < 192 ? a % 32u : a % 240u;  // 64 KiB to 192 KiB, now and then up to 1 MiB
@@ -96,6 +97,7 @@ void op_reuse_large(const op_t* op) {
   uint8_t* blocks[ROUND] = {NULL};
   size_t size = large_size(op->a, op->b), count = 2 + op->c % (ROUND - 1);
   size_t less = (op->d % 8u) * STEP;
+  if (op->d >= 248 && model.target == FOR_PROCESS) size += VERY_LARGE;
   while (count > 2 && size * count > REUSED) count--;  // all of it is written twice
   if (!model_room(2 * size * count)) return;
   for (size_t i = 0; i < count; i++) blocks[i] = filled(size, (uint8_t)(0xA0 + i));

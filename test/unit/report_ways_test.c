@@ -1,7 +1,7 @@
 // Reports in every way they can come about: each fault of the catalogue from the main thread, from another one, with a
 // small stack, in a signal handler, on an alternate stack; with standard error closed; without any allocation or system
 // call for memory; real faults in handlers, at the end of a stack and in two threads at once. What comes out must be
-// whole, and each line for machines must be JSON to Python's own parser.
+// whole, and each line for machines must be JSON to Python's own parser. And reports of what two threads have part in.
 #include "reported.h"
 
 #include <fcntl.h>
@@ -460,6 +460,59 @@ static void test_earlier_handler(void** state) {
   assert_one_report("mimalloc: violation: access-outside: 0x");
 }
 
+// ---- other threads: their heaps, and what they free -----------------------------------------------------------------
+
+static const size_t foreign_sizes[] = {2000, 100000};  // smaller ones come off a page without a look at the heap
+enum { FOREIGN_SIZES = sizeof(foreign_sizes) / sizeof(*foreign_sizes) };
+
+static void* take_of_foreign(void* heap) {
+  for (size_t i = 0; i < FOREIGN_SIZES; i++) {
+    void* volatile p = mi_heap_malloc(heap, foreign_sizes[i]);
+    if (p == NULL || mi_heap_contains_block(heap, p)) _exit(3);  // it is of the thread's own heap
+    give(p);
+  }
+  return NULL;
+}
+
+static void heap_of_another(void) {
+  mi_heap_t* heap = mi_heap_new();
+  for (size_t i = 0; i < FOREIGN_SIZES; i++) {  // so that there are pages with free blocks
+    if (mi_heap_malloc(heap, foreign_sizes[i]) == NULL) _exit(4);
+  }
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, take_of_foreign, heap) != 0 || pthread_join(thread, NULL) != 0) _exit(5);
+}
+
+static void test_heap_of_another(void** state) {
+  (void)state;
+  child_again(&child, (again_t){.role = "heap_of_another", .env = {"MIMALLOC_ON_VIOLATION=report"}});
+  assert_true(child_exited(&child, 42));
+  assert_int_equal(times_said("mimalloc: violation: invalid-heap: 0x"), FOREIGN_SIZES);
+}
+
+// The byte before a block, when its owner takes it from another thread's letter.
+static void* give_there(void* p) {
+  give(p);
+  return NULL;
+}
+
+static void underflow_there(void) {
+  char* p = take(100);
+  while ((mim_page_of(p)->kind & KIND_LARGE) || page_place(mim_page_of(p), p).index < 2) p = take(100);
+  p[-1] = (char)(p[-1] ^ 2);
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, give_there, p) != 0 || pthread_join(thread, NULL) != 0) _exit(5);
+  mi_collect(true);
+}
+
+static void test_underflow_there(void** state) {
+  (void)state;
+  child_again(&child, (again_t){.role = "underflow_there", .env = {"MIMALLOC_ON_VIOLATION=report"}});
+  assert_true(child_exited(&child, 42));
+  assert_int_equal(times_said("mimalloc: violation: underflow: 0x"), 1);
+  assert_int_equal(times_said("mimalloc: violation: "), 1);
+}
+
 // ---- roles ----------------------------------------------------------------------------------------------------------
 
 static const struct {
@@ -478,6 +531,8 @@ static const struct {
     {"overflow_in_signal", overflow_in_signal},
     {"handled_early", handled_early},
     {"early_and_ours", early_and_ours},
+    {"heap_of_another", heap_of_another},
+    {"underflow_there", underflow_there},
 };
 
 int main(int argc, char** argv) {
@@ -491,7 +546,8 @@ int main(int argc, char** argv) {
       cmocka_unit_test(test_every_way),       cmocka_unit_test(test_closed_output),
       cmocka_unit_test(test_no_allocation),   cmocka_unit_test(test_real_faults),
       cmocka_unit_test(test_together),        cmocka_unit_test(test_overflow_in_handlers),
-      cmocka_unit_test(test_earlier_handler),
+      cmocka_unit_test(test_earlier_handler), cmocka_unit_test(test_heap_of_another),
+      cmocka_unit_test(test_underflow_there),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

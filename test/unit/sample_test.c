@@ -136,6 +136,46 @@ static void test_place(void** state) {
   assert_true(child_exited(&child, 0));
 }
 
+// Each byte of the OS page that is not the block's is looked at when that is freed.
+static int noticed;
+static const void* noticed_at;
+
+static void on_violation(const mi_violation_t* violation, void* arg) {
+  (void)arg;
+  noticed++;
+  noticed_at = violation->address;
+}
+
+enum { AROUND = 80 };  // so that what is around is not compared in whole words alone
+
+static int role_around(void) {
+  size_t around = mim_os_page_size() - AROUND;
+  mi_register_violation(on_violation, NULL);
+  for (size_t i = 0; i < 2 * around; i++) {
+    uint8_t* p = (uint8_t*)take(AROUND);
+    bool ends_page = ((uintptr_t)p + AROUND) % mim_os_page_size() == 0;
+    uint8_t* at = ends_page ? p - 1 - i % around : p + AROUND + i % around;
+    *at ^= 1;
+    noticed = 0;
+    give(p);
+    if (noticed == 0 || noticed_at != at) {  // the fence of its end may be told of twice
+      printf("%zu bytes %s: %d times, at %p, not %p\n", i % around, ends_page ? "before" : "behind", noticed,
+             noticed_at, (void*)at);
+      return 3;
+    }
+  }
+  return 0;
+}
+
+static void test_around(void** state) {
+  (void)state;
+  if (BY_ASAN || BY_TSAN) skip();
+  child_again(&child,
+              (again_t){.role = "around",
+                        .env = {"MIMALLOC_PROFILE=fuzz", "MIMALLOC_ON_VIOLATION=report", "MIMALLOC_MAX_ERRORS=0"}});
+  if (!child_exited(&child, 0)) fail_msg("%s", child.text);
+}
+
 // Addresses of freed ones stay out of use for 200 others at least, and come back some time.
 static int role_held(void) {
   char* first = take(100);
@@ -222,16 +262,17 @@ int main(int argc, char** argv) {
   static const struct {
     const char* name;
     int (*function)(void);
-  } roles[] = {{"rate", role_rate},   {"pause", role_pause}, {"every", role_every}, {"bounds", role_bounds},
-               {"place", role_place}, {"held", role_held},   {"twice", role_twice}, {"used_after", role_used_after}};
+  } roles[] = {{"rate", role_rate},     {"pause", role_pause}, {"every", role_every},
+               {"bounds", role_bounds}, {"place", role_place}, {"around", role_around},
+               {"held", role_held},     {"twice", role_twice}, {"used_after", role_used_after}};
   for (size_t i = 0; argc > 1 && i < sizeof(roles) / sizeof(roles[0]); i++) {
     if (strcmp(roles[i].name, argv[1]) == 0) return roles[i].function();
   }
   if (argc > 1) return 2;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_rate),    cmocka_unit_test(test_pause), cmocka_unit_test(test_every),
-      cmocka_unit_test(test_bounds),  cmocka_unit_test(test_place), cmocka_unit_test(test_held),
-      cmocka_unit_test(test_reports),
+      cmocka_unit_test(test_rate),   cmocka_unit_test(test_pause),   cmocka_unit_test(test_every),
+      cmocka_unit_test(test_bounds), cmocka_unit_test(test_place),   cmocka_unit_test(test_around),
+      cmocka_unit_test(test_held),   cmocka_unit_test(test_reports),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
