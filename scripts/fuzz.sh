@@ -228,7 +228,7 @@ start_fuzzer() { # TARGET NUMBER: sets `pid`
 declare -A cpu_seconds runs_before
 
 fuzz_one() {
-  local name=$1 job pid used started=$SECONDS
+  local name=$1 job pid used most=0.00 started=$SECONDS
   local -a pids=()
   mkdir -p "$state/$name"
   seeds_for "$name" "$temp/seeds/$name"
@@ -240,7 +240,7 @@ fuzz_one() {
   done
   while kill -0 "${pids[@]}" 2>/dev/null; do
     used=$(cpu_of "${pids[@]}")
-    if [[ $used != 0.00 ]]; then cpu_seconds[$name]=$used; fi # else they ended a moment ago
+    if ((10#${used/./} > 10#${most/./})); then most=$used; fi # it is less when they have just ended
     if [[ -t 1 ]]; then show_status "$name" $((SECONDS - started)); fi
     sleep 1
   done
@@ -248,6 +248,7 @@ fuzz_one() {
   for pid in "${pids[@]}"; do
     wait "$pid" || { tail -n 5 "$state/$name"/job*.log >&2; die "afl-fuzz failed for $name"; }
   done
+  cpu_seconds[$name]=$most
   check_hangs "$name"
   replay_kept "$name"
 }
