@@ -235,7 +235,7 @@ static bool frame_under(const char* title, unsigned long long function) {
   if (at == NULL) return false;
   for (at = strchr(at, '\n') + 1; strncmp(at, "      #", 7) == 0; at = strchr(at, '\n') + 1) {
     unsigned long long frame;
-    if (sscanf(at, "      #%*d 0x%llx", &frame) == 1 && frame - function < 100) return true;
+    if (sscanf(at, "      #%*d 0x%llx", &frame) == 1 && frame - function < 200) return true;
   }
   return false;
 }
