@@ -17,6 +17,7 @@ extern process_t mim_process;
 #define HOOK_LARGE_FLUSH 1
 #define HOOK_SEPARATOR_SLICES ((size_t)1)
 #define HOOK_ZERO_BIN 1
+#define HOOK_CHECKS_HEAPS 1
 #define HOOK_EXTEND_BYTES ((size_t)8 * KIB)
 // Few of large blocks: each of them takes OS pages of its own, and most have a guard behind them.
 #define HOOK_EXTEND_BLOCKS(stride) ((size_t)((stride) > 4 * KIB ? 4 : 8))

@@ -103,6 +103,11 @@ static heap_t* heap_for(heap_t* heap, const char* what) {
   return mim_thread_heap();
 }
 
+heap_t* mim_heap_not_ours(const heap_t* heap) {
+  hook_invalid_heap(heap, "mi_heap_malloc");
+  return mim_tls.heap;
+}
+
 static void* malloc_generic(heap_t* heap, size_t size, size_t room, family_t family, bool zero) {
   heap = heap_for(heap, "mi_heap_malloc");
   if (mim_unlikely(heap == NULL)) return mim_fail(ENOMEM, size);

@@ -11,6 +11,12 @@
 
 #include "fastpath.h"
 
+// A heap that the program names. The fast path asks no one whose it is.
+mim_inline heap_t* api_heap(heap_t* heap) {
+  if (HOOK_CHECKS_HEAPS && heap != NULL && mim_unlikely(heap->tld != mim_tls.tld)) return mim_heap_not_ours(heap);
+  return heap;
+}
+
 mim_inline void* api_alloc_n(heap_t* heap, size_t count, size_t size, bool zero) {
   size_t total;
   if (mim_unlikely(mul_overflows(count, size, &total))) return mim_fail(EOVERFLOW, SIZE_MAX);

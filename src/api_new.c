@@ -99,6 +99,7 @@ void* mi_new_array_aligned_nothrow(size_t size, size_t alignment) {
 }
 
 void* mi_heap_alloc_new(mi_heap_t* heap, size_t size) {
+  heap = api_heap(heap);
   void* p = mim_heap_alloc(heap, size, FAMILY_NEW, false);
   return mim_likely(p != NULL) ? p : mim_new_retry(heap, size, MIN_ALIGN, FAMILY_NEW, false);
 }

@@ -63,6 +63,9 @@ mim_inline bin_t hook_bin(size_t nominal, bool aligned) {
 // True when a request of zero bytes gets an inaccessible address of its own.
 #define HOOK_ZERO_BIN 0
 
+// True when each function that is given a heap looks whose it is; otherwise those do that find no block at once.
+#define HOOK_CHECKS_HEAPS 0
+
 // Bytes a page is extended by, at least; and the least number of blocks of this stride.
 #define HOOK_EXTEND_BYTES ((size_t)4 * KIB)
 #define HOOK_EXTEND_BLOCKS(stride) ((void)(stride), (size_t)1)

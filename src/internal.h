@@ -197,6 +197,8 @@ extern lock_t mim_arena_lock;
 
 // ---- alloc.c --------------------------------------------------------------------------------------------------------
 
+// Another thread's heap was named: reported; the thread's own serves instead.
+heap_t* mim_heap_not_ours(const heap_t* heap);
 // Everything the fast path does not do. size may be anything. (The parameters stand in registers as the fast path has
 // them, here and in mim_free_slow.)
 void* mim_malloc_generic(size_t size, heap_t* heap, family_t family, bool zero);

@@ -462,14 +462,66 @@ static void test_earlier_handler(void** state) {
 
 // ---- other threads: their heaps, and what they free -----------------------------------------------------------------
 
-static const size_t foreign_sizes[] = {2000, 100000};  // smaller ones come off a page without a look at the heap
-enum { FOREIGN_SIZES = sizeof(foreign_sizes) / sizeof(*foreign_sizes) };
+static const size_t foreign_sizes[] = {40, 1000, 2000, 100000};
+enum {
+  FOREIGN_SIZES = sizeof(foreign_sizes) / sizeof(*foreign_sizes),
+  FOREIGN_WAYS = 21
+};  // fewer in all than reports are printed
+
+// Each function that is given a heap and a size.
+static void* in_heap(mi_heap_t* heap, size_t size, size_t way) {
+  void* p = way >= 15 ? mi_malloc(8) : NULL;
+  switch (way) {
+    case 0:
+      return mi_heap_malloc(heap, size);
+    case 1:
+      return mi_heap_zalloc(heap, size);
+    case 2:
+      return mi_heap_calloc(heap, 1, size);
+    case 3:
+      return mi_heap_mallocn(heap, 1, size);
+    case 4:
+      return mi_heap_malloc_small(heap, size);
+    case 5:
+      return mi_heap_zalloc_small(heap, size);
+    case 6:
+      return mi_heap_strdup(heap, "");
+    case 7:
+      return mi_heap_strndup(heap, "", 1);
+    case 8:
+      return mi_heap_realpath(heap, "/", NULL);
+    case 9:
+      return mi_heap_malloc_aligned(heap, size, 8);
+    case 10:
+      return mi_heap_malloc_aligned_at(heap, size, 64, 0);
+    case 11:
+      return mi_heap_zalloc_aligned(heap, size, 64);
+    case 12:
+      return mi_heap_calloc_aligned(heap, 1, size, 16);
+    case 13:
+      return mi_heap_alloc_new(heap, size);
+    case 14:
+      return mi_heap_alloc_new_n(heap, 1, size);
+    case 15:
+      return mi_heap_realloc(heap, p, size);
+    case 16:
+      return mi_heap_reallocn(heap, p, 1, size);
+    case 17:
+      return mi_heap_reallocf(heap, p, size);
+    case 18:
+      return mi_heap_rezalloc(heap, p, size);
+    case 19:
+      return mi_heap_recalloc(heap, p, 1, size);
+    default:
+      return mi_heap_realloc_aligned(heap, p, size, 64);
+  }
+}
 
 static void* take_of_foreign(void* heap) {
-  for (size_t i = 0; i < FOREIGN_SIZES; i++) {
-    void* volatile p = mi_heap_malloc(heap, foreign_sizes[i]);
+  for (size_t i = 0; i < FOREIGN_SIZES + FOREIGN_WAYS; i++) {
+    void* volatile p = in_heap(heap, foreign_sizes[i % FOREIGN_SIZES], i < FOREIGN_SIZES ? 0 : i - FOREIGN_SIZES);
     if (p == NULL || mi_heap_contains_block(heap, p)) _exit(3);  // it is of the thread's own heap
-    give(p);
+    mi_free(p);
   }
   return NULL;
 }
@@ -487,7 +539,7 @@ static void test_heap_of_another(void** state) {
   (void)state;
   child_again(&child, (again_t){.role = "heap_of_another", .env = {"MIMALLOC_ON_VIOLATION=report"}});
   assert_true(child_exited(&child, 42));
-  assert_int_equal(times_said("mimalloc: violation: invalid-heap: 0x"), FOREIGN_SIZES);
+  assert_int_equal(times_said("mimalloc: violation: invalid-heap: 0x"), FOREIGN_SIZES + FOREIGN_WAYS);
 }
 
 // The byte before a block, when its owner takes it from another thread's letter.
