@@ -276,6 +276,7 @@ void process_thread(size_t count, bool staying) {
   pthread_t thread;
   if (helper == NULL) return;
   helper->stays = staying;
+  helper->worker.waits = me;
   model.keeps = true;  // blocks that other threads freed count as used until their owner takes them
   helper->end = cursor + count < limit ? cursor + count : limit;
   sem_init(&helper->done, 0, 0);

@@ -58,6 +58,7 @@ typedef struct worker_s {
   uint32_t fills;
   bool exits;               // the thread is to end after this operation
   pile_t piles[PILES];
+  const struct worker_s* waits;  // the thread that waits for this one (fuzz_process); NULL: none
 } worker_t;
 
 // Violations, as the handler was told of them.

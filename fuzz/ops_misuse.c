@@ -46,9 +46,11 @@ static void expect_free_fault(const void* address) {
 static bool is_live(const void* p) {
   if (model.fresh && (uintptr_t)p - model.low < model.high - model.low) return true;
   if (block_at(p) != NULL) return true;
-  for (size_t i = 0; i < PILES; i++) {
-    for (size_t k = 0; k < me->piles[i].count; k++) {
-      if (me->piles[i].blocks[k] == p) return true;
+  for (const worker_t* worker = me; worker != NULL; worker = worker->waits) {
+    for (size_t i = 0; i < PILES; i++) {
+      for (size_t k = 0; k < worker->piles[i].count; k++) {
+        if (worker->piles[i].blocks[k] == p) return true;
+      }
     }
   }
   return false;
