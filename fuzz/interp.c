@@ -140,6 +140,15 @@ static size_t use_slices(mi_heap_t* heap, size_t slices, void** blocks) {
   return count;
 }
 
+static struct {
+  int64_t blocks, heaps;
+} shown[STATES];  // by the statistics
+
+static void keep_state(unsigned which) {
+  state_keep(which);
+  shown[which].blocks = stats_blocks(&shown[which].heaps);
+}
+
 static void use_arena(mi_heap_t* heap) {
   void* blocks[BLOCKS_OF(ARENA_SLICES)];
   size_t count = use_slices(heap, ARENA_SLICES, blocks);
@@ -162,13 +171,14 @@ static void keep_states(void) {
   }
   probe_thread_end();
   probe_thread_in(&main_thread);
-  state_keep(FRESH);
+  keep_state(FRESH);
   while (count > 0) mi_free(blocks[--count]);
   mi_collect(true);
-  state_keep(USED);
+  keep_state(USED);
 }
 
 void interp_start(unsigned target) {
+  model_start();
   model.target = target;
   model.slow = getenv("FUZZ_SLOW") != NULL;
   model.trace = getenv("FUZZ_TRACE") != NULL;
@@ -212,9 +222,16 @@ void run_begin(const uint8_t* data) {
   model.grave_next = 0;
   atomic_store_explicit(&model.heavy_bytes, 0, memory_order_relaxed);
   atomic_store_explicit(&model.piled, 0, memory_order_relaxed);
+  atomic_store_explicit(&model.texts, 0, memory_order_relaxed);
   notice_reset();
   probe_reseed(seed);
-  model.blocks_before = stats_blocks(&model.heaps_before);
+  if (os_simulated) {
+    const unsigned which = model.fresh ? FRESH : USED;
+    model.blocks_before = shown[which].blocks;
+    model.heaps_before = shown[which].heaps;
+  } else {
+    model.blocks_before = stats_blocks(&model.heaps_before);
+  }
 }
 
 void run_end(void) {

@@ -42,12 +42,16 @@ void model_fail(const char* format, ...) {
   abort();
 }
 
-uint64_t model_random(void) {
-  model.random += 0x9E3779B97F4A7C15u;  // splitmix64
-  uint64_t z = model.random;
+static uint64_t random_next(uint64_t* state) {
+  *state += 0x9E3779B97F4A7C15u;  // splitmix64
+  uint64_t z = *state;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
   return z ^ (z >> 31);
+}
+
+uint64_t model_random(void) {
+  return random_next(&model.random);
 }
 
 // ---- contents -------------------------------------------------------------------------------------------------------
@@ -58,26 +62,43 @@ uint64_t model_random(void) {
 #define END 256u
 #define MIDDLE 8u
 
-static uint8_t pattern(uint32_t fill, size_t i) {
-  return (uint8_t)(fill * 7u + (uint32_t)i * 13u + (uint32_t)(i >> 8) + 1u);
+// Random bytes, which a block holds from the place on that its `fill` chooses. As they are a prime number, what is
+// displaced by any power of two is noticed.
+#define PATTERN 4093u
+static uint8_t pattern[PATTERN];
+
+void model_start(void) {
+  uint64_t state = 0;
+  for (size_t i = 0; i < PATTERN; i++) pattern[i] = (uint8_t)random_next(&state);
+}
+
+// What byte `i` of a block and those after it hold: as many of `count` as lie together.
+static const uint8_t* pattern_at(uint32_t fill, size_t i, size_t* count) {
+  size_t at = ((size_t)fill * 1021u + i) % PATTERN;
+  if (*count > PATTERN - at) *count = PATTERN - at;
+  return pattern + at;
 }
 
 typedef void(range_fun)(uint8_t* p, size_t from, size_t to, const block_t* block);
 
 static void fill_range(uint8_t* p, size_t from, size_t to, const block_t* block) {
-  uint32_t fill = block->fill;
-  for (size_t i = from; i < to; i++) p[i] = pattern(fill, i);
+  for (size_t i = from, count; i < to; i += count) {
+    count = to - i;
+    const uint8_t* bytes = pattern_at(block->fill, i, &count);
+    memcpy(p + i, bytes, count);
+  }
 }
 
 static void check_range(uint8_t* p, size_t from, size_t to, const block_t* block) {
-  uint32_t fill = block->fill;
-  unsigned different = 0;
-  for (size_t i = from; i < to; i++) different |= (unsigned)(p[i] ^ pattern(fill, i));
-  if (different == 0) return;
-  size_t bad = from;
-  while (p[bad] == pattern(fill, bad)) bad++;
-  model_fail("byte %zu of the block at %p of %zu bytes is %02x, not %02x", bad, (void*)p, block->size, p[bad],
-             pattern(fill, bad));
+  for (size_t i = from, count; i < to; i += count) {
+    count = to - i;
+    const uint8_t* bytes = pattern_at(block->fill, i, &count);
+    if (memcmp(p + i, bytes, count) == 0) continue;
+    size_t bad = 0;
+    while (p[i + bad] == bytes[bad]) bad++;
+    model_fail("byte %zu of the block at %p of %zu bytes is %02x, not %02x", i + bad, (void*)p, block->size,
+               p[i + bad], bytes[bad]);
+  }
 }
 
 // The ranges that are filled in a block of `size` bytes, up to `limit`.
@@ -138,10 +159,10 @@ void slot_give(slot_t* slot) {
   atomic_store_explicit(&slot->taken, false, memory_order_release);
 }
 
-// Memory of large blocks comes by page faults, thousands in a run, if nothing limits it: a run has a few MiB of it, and
-// one block of any size. Piles are for filling pages: more than that is time.
+// Memory of large blocks comes by page faults, thousands in a run, if nothing limits it: a run has a MiB of it, and one
+// block of any size. Piles are for filling pages: more than that is time.
 #define HEAVY ((size_t)32 << 10)
-#define HEAVY_BYTES ((size_t)2 << 20)
+#define HEAVY_BYTES ((size_t)1 << 20)
 
 bool model_room(size_t size) {
   if (size >= HEAVY) {
@@ -162,6 +183,11 @@ size_t model_pile_room(size_t count, size_t size) {
   if (count > most) count = most;
   atomic_fetch_add_explicit(&model.piled, count, memory_order_relaxed);
   return count;
+}
+
+// Texts are long, and no coverage comes of a second one (deny.txt).
+bool model_text_room(void) {
+  return atomic_fetch_add_explicit(&model.texts, 1, memory_order_relaxed) == 0;
 }
 
 mi_heap_t* heap_now(void) {

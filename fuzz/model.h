@@ -86,6 +86,7 @@ typedef struct model_s {
   _Atomic(size_t) live_bytes;
   _Atomic(size_t) heavy_bytes;  // of large requests so far
   _Atomic(size_t) piled;        // blocks that went on piles so far
+  _Atomic(size_t) texts;        // of statistics, so far
   size_t op_number;
   const char* op_name;
   int64_t blocks_before, heaps_before;  // what the statistics showed when the model was empty
@@ -103,6 +104,7 @@ void model_fail(const char* format, ...) __attribute__((noreturn, cold, format(p
 #define must(condition, ...) ((condition) ? (void)0 : model_fail(__VA_ARGS__))
 
 void model_say(const char* format, ...) __attribute__((format(printf, 1, 2)));
+void model_start(void);  // once in a process
 uint64_t model_random(void);
 
 // ---- contents -------------------------------------------------------------------------------------------------------
@@ -118,6 +120,7 @@ void slot_give(slot_t* slot);
 bool model_room(size_t size);
 // How many of `count` blocks of a pile a run may still have.
 size_t model_pile_room(size_t count, size_t size);
+bool model_text_room(void);
 // A new block, about which all promises hold, goes into a slot.
 void block_born(slot_t* slot, block_t block, bool zero);
 // Checks what is known of a block that has just been allocated or reallocated.

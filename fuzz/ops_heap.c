@@ -461,7 +461,7 @@ static void json_check(char* json, char* buf, size_t size) {
   if (buf != NULL) must(json == buf && length < size, "JSON runs over its buffer");
 }
 
-void op_stats(const op_t* op) {
+static void stats_text(const op_t* op) {
   static __thread char buf[65536];
   size_t length = 0, size = (size_t)op->b << 8;
   mi_heap_t* heap = me->heaps[op->slot % HEAPS];
@@ -488,25 +488,28 @@ void op_stats(const op_t* op) {
       json_check(json, NULL, 0);
       mi_free(json);
       break;
-    case 6:
+    default:
       if (heap == NULL) break;
       json = mi_heap_stats_get_json(heap, size, buf);
       json_check(json, buf, size);
       break;
-    case 7:
-      mi_stats_merge();
-      break;
-    case 8:
-      if (model.target == FOR_THREADS || model.keeps || me->number != 0) break;
+  }
+  must(op->a % 12 > 3 || length > 0, "a print prints nothing");
+}
+
+void op_stats(const op_t* op) {
+  unsigned which = op->a % 12;
+  if (which == 7) {
+    mi_stats_merge();
+  } else if (which == 8) {
+    if (model.target != FOR_THREADS && !model.keeps && me->number == 0) {
       mi_stats_reset();
       model.blocks_before = -(int64_t)model_blocks(NULL);
       model.heaps_before = -heap_count();
-      break;
-    default:
-      stats_check();
-      break;
+    }
+  } else if (which < 7 && model_text_room()) {
+    stats_text(op);
   }
-  must(op->a % 12 > 3 || length > 0, "a print prints nothing");
   if (!model.parallel) stats_check();
 }
 

@@ -463,30 +463,39 @@ static void pages_back(area_t* area, size_t from, size_t to, unsigned which, boo
   }
 }
 
-static void all_pages_back(unsigned which) {
-  for (size_t i = 0; i < word_count; i++) {
-    area_t* area = words[i].area;
-    for (uint64_t bits = area->used[words[i].at]; bits != 0; bits &= bits - 1) {
-      size_t slice = words[i].at * 64 + (size_t)__builtin_ctzll(bits), first = slice * SLICE_PAGES;
-      pages_back(area, first, first + SLICE_PAGES, which, true);
-      if (area->stale[words[i].at] & bits & -bits) make_stale(area, first, first + SLICE_PAGES);
+// Memory that no known state uses reads as zero.
+static void clear_opened(const area_t* area, size_t from, size_t to) {
+  for (size_t page = from, end; page < to; page = end) {
+    for (end = page + 1; end < to && area->opened[end] == area->opened[page]; end++) {
     }
+    if (area->opened[page]) clear(area, page, end);
   }
-  words_forget();
-  for (size_t i = 0; os_switches(which) && i < os.area_count; i++) {
-    area_t* area = &os.areas[i];
-    if (area->low < area->high) pages_back(area, area->low, area->high, which, false);
+}
+
+static bool bit_at(const uint64_t* bits, size_t i) {
+  return (bits[i / 64] >> (i % 64)) & 1;
+}
+
+// Slices that are alike go back together.
+static void word_back(area_t* area, size_t word, unsigned which) {
+  size_t slice = word * 64, end = slice + 64;
+  while (slice < end) {
+    bool was_used = bit_at(area->used, slice), is_stale = bit_at(area->stale, slice);
+    size_t first = slice++ * SLICE_PAGES;
+    while (slice < end && bit_at(area->used, slice) == was_used && bit_at(area->stale, slice) == is_stale) slice++;
+    if (!was_used) continue;
+    pages_back(area, first, slice * SLICE_PAGES, which, true);
+    is_stale ? make_stale(area, first, slice * SLICE_PAGES) : clear_opened(area, first, slice * SLICE_PAGES);
   }
 }
 
 // Before the metadata is put back, which says where segments are.
 void os_restore(unsigned which) {
-  all_pages_back(which);
-  for (size_t i = 0; i < segment_count; i++) {
-    size_t segment = segments[i];
-    if (used[segment] <= used_before[segment]) continue;
-    size_t first = segment * SEGMENT_SLICES + used_before[segment];
-    clear_pages(mim_region_extra_start(first), (size_t)(used[segment] - used_before[segment]) * SLICE_PAGES);
+  for (size_t i = 0; i < word_count; i++) word_back(words[i].area, words[i].at, which);
+  words_forget();
+  for (size_t i = 0; os_switches(which) && i < os.area_count; i++) {
+    area_t* area = &os.areas[i];
+    if (area->low < area->high) pages_back(area, area->low, area->high, which, false);
   }
   os.now = os.kept_now[which];
 }
