@@ -230,6 +230,7 @@ void op_overflow(const op_t* op) {
   uint8_t* end = block->p + block->size;
   track_allow(end, slack);
   memcpy(saved, end, width);
+  uint8_t last = end[slack - 1];
   for (size_t i = 0; i < count; i++) end[i] = other_byte(end[i], op);
   if (!is_strict() && op->b % 4 == 0) {  // the far end of the slack, which is filled where a block is sampled
     memcpy(end, saved, width);
@@ -243,7 +244,7 @@ void op_overflow(const op_t* op) {
       break;
     case 2:
       p = mi_expand(block->p, size);
-      if (p == NULL) memcpy(end, saved, width);
+      if (p == NULL) memcpy(end, saved, width), end[slack - 1] = last;
       break;
     default:
       free_by(slot, op->d >> 2, op->b);

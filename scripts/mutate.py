@@ -135,6 +135,8 @@ BUGS = [
      "    if (before != NULL) {", "the byte before a block that another thread freed is not looked at"),
     ("src/alloc.c", "heap != NULL && mim_likely(heap->tld == mim_tls.tld)) {", "heap != NULL) {", "threads take blocks off the pages of others"),
     ("src/bits.h", "(~(uint64_t)0 << (at % 64))", "(~(uint64_t)0 << (at % 32))", "sets of slices are searched from too early"),
+    ("src/free.c", "  if (adopted) mim_heap_page_full(page->heap, page);", "  (void)adopted;",
+     "a thread that ends keeps the large block that it may not free"),
 ]
 
 

@@ -1,11 +1,21 @@
 // Freeing off the fast path: nothing, foreign pointers, blocks of other threads' pages, and of pages nobody owns.
 #include "fastpath.h"
 
+// A violation was reported, and the block of this page is left alone. A large page that was adopted in order to free its
+// block is in no list of the thread's, which would end without letting go of it.
+static void leave_alone(page_t* page) {
+  bool adopted = mim_page_owner(page) == mim_tls.tld && (page->kind & KIND_LARGE) && !(page->flags & PAGE_IN_FULL);
+  if (adopted) mim_heap_page_full(page->heap, page);
+}
+
 // The owner frees what the fast path declined, or into a page that is in the list of full pages, or that it has just
 // adopted.
 static void free_owned(page_t* page, void* p, family_t family) {
   uintptr_t ref = hook_take_back_slow(page, p, family);
-  if (ref == 0) return;
+  if (ref == 0) {
+    leave_alone(page);
+    return;
+  }
   if (page->flags & PAGE_IN_FULL) mim_heap_page_unfull(page);
   mim_free_checked(page, ref);
 }
@@ -101,7 +111,10 @@ void mim_free_delivered(tld_t* me, void* p) {
     if (owner == me || mim_heap_adopt(me->backing, page)) break;
   }
   uintptr_t ref = hook_deliver(page, p);
-  if (ref == 0) return;
+  if (ref == 0) {
+    leave_alone(page);
+    return;
+  }
   if (page->flags & PAGE_IN_FULL) mim_heap_page_unfull(page);
   mim_free_checked(page, ref);
 }

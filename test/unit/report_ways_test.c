@@ -565,6 +565,30 @@ static void test_underflow_there(void** state) {
   assert_int_equal(times_said("mimalloc: violation: "), 1);
 }
 
+// A thread that ends after a free of a large block was refused lets go of the block: the free that is right does not wait
+// for that thread, and one after it is told as what it is.
+static void refused_there(void) {
+  char* p = take(300000);
+  char* given[] = {p + 16, p + 299999};
+  for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, give_there, given[i]) != 0 || pthread_join(thread, NULL) != 0) _exit(5);
+  }
+  give(p);
+  mi_collect(true);  // what goes to other threads is handed over
+  give(p);
+}
+
+static void test_refused_there(void** state) {
+  (void)state;
+  child_again(&child, (again_t){.role = "refused_there", .env = {"MIMALLOC_ON_VIOLATION=report"}});
+  assert_true(child_exited(&child, 42));
+  assert_int_equal(times_said("mimalloc: violation: interior-free: 0x"), 1);
+  assert_int_equal(times_said("mimalloc: violation: unaligned-free: 0x"), 1);
+  assert_int_equal(times_said("mimalloc: violation: double-free: 0x"), 1);
+  assert_int_equal(times_said("mimalloc: violation: "), 3);
+}
+
 // ---- roles ----------------------------------------------------------------------------------------------------------
 
 static const struct {
@@ -585,6 +609,7 @@ static const struct {
     {"early_and_ours", early_and_ours},
     {"heap_of_another", heap_of_another},
     {"underflow_there", underflow_there},
+    {"refused_there", refused_there},
 };
 
 int main(int argc, char** argv) {
@@ -599,7 +624,7 @@ int main(int argc, char** argv) {
       cmocka_unit_test(test_no_allocation),   cmocka_unit_test(test_real_faults),
       cmocka_unit_test(test_together),        cmocka_unit_test(test_overflow_in_handlers),
       cmocka_unit_test(test_earlier_handler), cmocka_unit_test(test_heap_of_another),
-      cmocka_unit_test(test_underflow_there),
+      cmocka_unit_test(test_underflow_there), cmocka_unit_test(test_refused_there),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
