@@ -173,17 +173,22 @@ list_found() { # TARGET crashes|hangs
 
 found_of() { list_found "$@" | wc -l; }
 
+ticks=$(getconf CLK_TCK) # a second
+
 # Processor seconds of processes and all that came of them, those that are over included.
 cpu_of() { # PID...
-  local pid
-  local -a all=("$@") more=("$@")
-  while ((${#more[@]} > 0)); do
-    mapfile -t more < <(for pid in "${more[@]}"; do cat "/proc/$pid/task/$pid/children" 2>/dev/null || true; done |
-      tr ' ' '\n' | sed '/^$/d')
-    all+=("${more[@]}")
-  done
-  for pid in "${all[@]}"; do sed 's/^.*) //' "/proc/$pid/stat" 2>/dev/null || true; done |
-    awk -v tick="$(getconf CLK_TCK)" '{sum += $12 + $13 + $14 + $15} END {printf "%.2f", sum / tick}'
+  cat /proc/[0-9]*/stat 2>/dev/null | sed 's/(.*)/name/' | awk -v roots="$*" -v tick="$ticks" '
+    {parent[$1] = $4; used[$1] = $14 + $15 + $16 + $17}
+    END {
+      count = split(roots, root, " ")
+      for (i = 1; i <= count; i++) ours[root[i]] = 1
+      for (more = 1; more;) {
+        more = 0
+        for (pid in parent) if (!(pid in ours) && parent[pid] in ours) more = ours[pid] = 1
+      }
+      for (pid in ours) sum += used[pid]
+      printf "%.2f", sum / tick
+    }'
 }
 
 show_status() { # TARGET SECONDS
