@@ -177,7 +177,7 @@ ticks=$(getconf CLK_TCK) # a second
 
 # Processor seconds of processes and all that came of them, those that are over included.
 cpu_of() { # PID...
-  cat /proc/[0-9]*/stat 2>/dev/null | sed 's/(.*)/name/' | awk -v roots="$*" -v tick="$ticks" '
+  { cat /proc/[0-9]*/stat 2>/dev/null || true; } | sed 's/(.*)/name/' | awk -v roots="$*" -v tick="$ticks" '
     {parent[$1] = $4; used[$1] = $14 + $15 + $16 + $17}
     END {
       count = split(roots, root, " ")
