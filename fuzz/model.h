@@ -120,7 +120,6 @@ void slot_give(slot_t* slot);
 bool model_room(size_t size);
 // How many of `count` blocks of a pile a run may still have.
 size_t model_pile_room(size_t count, size_t size);
-bool model_text_room(void);
 // A new block, about which all promises hold, goes into a slot.
 void block_born(slot_t* slot, block_t block, bool zero);
 // Checks what is known of a block that has just been allocated or reallocated.
@@ -171,6 +170,7 @@ typedef struct op_s {
   uint8_t code, slot, a, b, c, d;
 } op_t;
 typedef void(op_fun)(const op_t* op);
+bool model_text_room(const op_t* op);  // whether it may have statistics written
 #define OP_DECLARE(code, name, targets) op_fun op_##name;
 OP_TABLE(OP_DECLARE)
 #undef OP_DECLARE

@@ -507,7 +507,7 @@ void op_stats(const op_t* op) {
       model.blocks_before = -(int64_t)model_blocks(NULL);
       model.heaps_before = -heap_count();
     }
-  } else if (which < 7 && model_text_room()) {
+  } else if (which < 7 && model_text_room(op)) {
     stats_text(op);
   }
   if (!model.parallel) stats_check();

@@ -288,10 +288,10 @@ void op_facts(const op_t* op) {
       process_info();
       break;
     case 1:
-      if (model_text_room()) print_all(op);
+      if (model_text_room(op)) print_all(op);
       break;
     case 2:
-      if (model_text_room()) as_json(op);
+      if (model_text_room(op)) as_json(op);
       break;
     case 3:
       abandoned(op);
