@@ -76,6 +76,7 @@ typedef struct model_s {
   bool parallel;            // threads run freely
   bool keeps;               // freed blocks are kept in quarantine, and count as used until they leave it
   bool lax;                 // system calls fail, or options differ: memory may run out, guards may be missing
+  bool no_metadata;         // there was none to be had: blocks that other threads free are lost
   bool trace;               // print each operation, and all reports
   bool misuses;             // what is run now is wrong, and may be reported
   bool* failed;             // set before a failure ends the process, if anybody wants to know

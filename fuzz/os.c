@@ -373,6 +373,7 @@ span_t mim_region_alloc(size_t slices, size_t align, size_t wanted, int arena, b
 
 void* mim_meta_alloc(size_t size) {
   uint8_t* p = real_mim_meta_alloc(size);
+  if (p == NULL) model.no_metadata = true;
   if (!os_simulated || p == NULL) return p;
   if (os.heap.start == NULL) os.heap.start = p;
   size_t end = (size_t)(p - os.heap.start) + align_up(size, CACHE_LINE);
