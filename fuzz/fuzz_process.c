@@ -31,7 +31,7 @@ static void __gcov_dump(void) {
 }
 #endif
 
-enum { SECONDS_MOST = 300, FORKS_MOST = 3 };
+enum { SECONDS_MOST = 300, FORKS_DEEP = 3, FORKS_MOST = 6 };
 
 // What a process says of its end, for the one that waits for it.
 typedef struct outcome_s {
@@ -40,7 +40,7 @@ typedef struct outcome_s {
 
 static outcome_t* outcome;  // shared with the children
 static outcome_t* outcomes;
-static unsigned depth;
+static unsigned depth, forks;  // children that this is in, and those begun before it: they double what is run
 
 static const uint8_t* data;
 static size_t cursor, limit;  // operations: the next, and the first that is not run
@@ -229,7 +229,8 @@ static pid_t fork_one(void) {
 }
 
 void process_fork(size_t count, bool both) {
-  if (depth >= FORKS_MOST) return;
+  if (depth >= FORKS_DEEP || forks >= FORKS_MOST) return;
+  forks++;
   size_t end = cursor + count < limit ? cursor + count : limit;
   pid_t child = fork_one();
   if (child == 0) {
