@@ -151,7 +151,7 @@ static void describe_block(sec_report_t* report, page_t* page, uintptr_t index, 
 }
 
 static bool describe_large(sec_report_t* report, page_t* page) {
-  const uint8_t* block = (const uint8_t*)(page->origin + ((uintptr_t)1 << LARGE_STRIDE_SHIFT));
+  const uint8_t* block = mim_page_large_block(page);
   const uint8_t* at = report->address;
   describe_block(report, page, 1, block, page->large_size, page->large_request);
   report->fault = MI_FAULT_ACCESS_OUTSIDE;

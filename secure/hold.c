@@ -203,7 +203,7 @@ page_t* sec_hold_take(size_t slices, size_t* used) {
   lock_release(&sec_hold_lock);
   if (page == NULL) return NULL;
   uint8_t* start = mim_page_start(page);
-  size_t old = (size_t)((uint8_t*)page->origin + ((uintptr_t)1 << LARGE_STRIDE_SHIFT) + page->large_size - start);
+  size_t old = (size_t)(mim_page_large_block(page) + page->large_size - start);
   if (!mim_os_open(start, bytes_of(page))) {
     push_closed(page);
     return NULL;

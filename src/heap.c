@@ -481,6 +481,7 @@ static void page_destroy(heap_t* heap, page_t* page) {
   mim_heap_queue_remove(heap, page);
   if ((page->kind & KIND_LARGE) && page->used == 1) {
     mim_stat_blocks(page, -1, 0);
+    track_freed(mim_page_large_block(page), page->large_size);
     page->used = 0;
     mim_page_empty(page);
   } else {

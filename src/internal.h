@@ -388,4 +388,8 @@ mim_inline uint8_t* mim_page_start(const page_t* page) {  // of the slices
   return (uint8_t*)(mim_process.region + (slice << SLICE_SHIFT));
 }
 
+mim_inline uint8_t* mim_page_large_block(const page_t* page) {
+  return (uint8_t*)(page->origin + ((uintptr_t)1 << LARGE_STRIDE_SHIFT));
+}
+
 #endif

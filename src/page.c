@@ -210,7 +210,7 @@ static void page_release(page_t* page, bool discard, bool held) {
   uint16_t* side = hook_page_done(page, discard, &zero);
   size_t slices = page->slices;
   probe_page_retire(mim_page_start(page), page_bytes(page));
-  uintptr_t block = page->origin + ((uintptr_t)1 << LARGE_STRIDE_SHIFT);
+  uintptr_t block = (uintptr_t)mim_page_large_block(page);
   size_t request = page->large_request;
   heap_t* heap = page->heap;
   stats_t* stats = &heap->tld->stats;

@@ -110,6 +110,7 @@ static inline void* track_copy(void* to, const void* from, size_t size) {
 
 #else
 #define track_defined(p, size) ((void)0)
+#define track_freed(p, room) ((void)0)
 #endif
 
 #endif

@@ -9,10 +9,6 @@ mim_inline size_t track_room(const page_t* page) {
   return (page->kind & KIND_LARGE) ? page->large_size : page->block_size;
 }
 
-mim_inline void* track_large(const page_t* page) {
-  return (void*)(page->origin + ((uintptr_t)1 << LARGE_STRIDE_SHIFT));
-}
-
 mim_inline void* track_handed(void* p, size_t size, bool zero) {
   if (p != NULL) track_made(p, size, zero);
   return p;
@@ -30,12 +26,9 @@ mim_inline bool track_changed(page_t* page, void* p, size_t old_size, size_t new
   return true;
 }
 
-// The blocks of a page that are dropped with their heap.
+// The blocks of a page that are dropped with their heap: a large one is freed before its page is.
 static inline void track_discarded(page_t* page) {
-  if (page->kind & KIND_LARGE) {
-    if (page->used > 0) track_freed(track_large(page), page->large_size);
-    return;
-  }
+  if (page->kind & KIND_LARGE) return;
   uint64_t free_map[(4096 + 64) / 64] = {0};
   TRACK_OFF();
   hook_block_states(page, free_map);
@@ -96,7 +89,7 @@ static inline void track_discarded(page_t* page) {
   do { \
     TRACK_QUIET_VOID(hook_large_out(page, tld, size, family)); \
     track_none(mim_page_start(page), (size_t)(page)->slices << SLICE_SHIFT); \
-    track_made(track_large(page), size, false); \
+    track_made(mim_page_large_block(page), size, false); \
   } while (0)
 #define hook_page_done(page, discard, zero) \
   ({ \

@@ -40,7 +40,7 @@ expected() {
 }
 
 cases=(overflow overread overflow-{large,aligned,zeroed,shrunk,grown,heap,nothing}
-  freed-{write,read,large,by-realloc,with-heap,by-thread})
+  freed-{write,read,large,by-realloc,with-heap,with-heap-large,by-thread})
 if [[ $tool == valgrind ]]; then cases+=(uninitialised leak); fi
 
 failures=0

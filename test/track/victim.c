@@ -100,6 +100,14 @@ static void freed_with_heap(void) {
   write_at(p, 0);
 }
 
+static void freed_with_heap_large(void) {
+  mi_heap_t* heap = mi_heap_new();
+  char* p = mi_heap_malloc(heap, 300000);
+  memset(p, 1, 300000);
+  mi_heap_destroy(heap);
+  write_at(p, 1000);
+}
+
 static void* free_it(void* p) {
   mi_free(p);
   return NULL;
@@ -180,6 +188,7 @@ static void none(void) {
     }
     if (size % 2 == 0) mi_free(p);
   }
+  for (int i = 0; i < 5; i++) memset(mi_heap_malloc(heap, 300000), 1, 300000);  // no leak when the heap is destroyed
   mi_heap_destroy(heap);
   for (int i = 0; i < 200; i++) mi_free(made(5000));
   mi_collect(true);
@@ -201,6 +210,7 @@ static const named_case_t cases[] = {
     {"freed-large", freed_large},
     {"freed-by-realloc", freed_by_realloc},
     {"freed-with-heap", freed_with_heap},
+    {"freed-with-heap-large", freed_with_heap_large},
     {"freed-by-thread", freed_by_thread},
     {"uninitialised", uninitialised},
     {"leak", leak},
