@@ -46,6 +46,7 @@ typedef struct area_s {
   uint8_t* opened;        // by the kernel: stays so
   uint64_t* stale;        // a bit for each slice that was in use before os_keep: it does not read as zero
   uint64_t* used;         // a bit for each slice that was handed out, or whose pages changed, since os_restore
+  uint64_t* owed;         // a bit for each free slice that was purged, and is cleared when it is handed out
   size_t low, high;       // pages whose state ever changed before os_keep: in these, known states may differ
 } area_t;
 
@@ -80,6 +81,7 @@ static void area_add(void* start, size_t size, bool open) {
   area->opened = bytes_for(pages);
   area->stale = (uint64_t*)(void*)bytes_for(pages / SLICE_PAGES / 8 + 8);
   area->used = (uint64_t*)(void*)bytes_for(pages / SLICE_PAGES / 8 + 8);
+  area->owed = (uint64_t*)(void*)bytes_for(pages / SLICE_PAGES / 8 + 8);
   if (open) memset(area->opened, 1, pages);
 }
 
@@ -262,14 +264,42 @@ bool mim_os_close(void* addr, size_t size) {
   return true;
 }
 
+static void purge(const area_t* area, size_t from, size_t to) {
+  for (size_t end; from < to; from = end) {
+    end = run_end_of(area, from, to);
+    if (!(area->state[from] & GUARD) && area->opened[from]) clear(area, from, end);
+  }
+}
+
 bool mim_os_purge(void* addr, size_t size) {
   pages_t at;
   if (!pages_of(addr, size, &at)) return real_mim_os_purge(addr, size);
-  for (size_t end; at.from < at.to; at.from = end) {
-    end = run_end_of(at.area, at.from, at.to);
-    if (!(at.area->state[at.from] & GUARD) && at.area->opened[at.from]) clear(at.area, at.from, end);
+  purge(at.area, at.from, at.to);
+  return true;
+}
+
+static bool bit_at(const uint64_t* bits, size_t i) {
+  return (bits[i / 64] >> (i % 64)) & 1;
+}
+
+// Free slices: most are not used again before the run is over.
+bool fuzz_purge_free(void* addr, size_t size);
+bool fuzz_purge_free(void* addr, size_t size) {
+  pages_t at;
+  if (!pages_of(addr, size, &at)) return real_mim_os_purge(addr, size);
+  touched(at.area, at.from, at.to);
+  for (size_t slice = at.from / SLICE_PAGES; slice < at.to / SLICE_PAGES; slice++) {
+    at.area->owed[slice / 64] |= (uint64_t)1 << (slice % 64);
   }
   return true;
+}
+
+static void pay(area_t* area, size_t from, size_t to) {
+  for (size_t slice = from; slice < to; slice++) {
+    if (!bit_at(area->owed, slice)) continue;
+    area->owed[slice / 64] &= ~((uint64_t)1 << (slice % 64));
+    purge(area, slice * SLICE_PAGES, (slice + 1) * SLICE_PAGES);
+  }
 }
 
 bool mim_os_guard_supported(void* open_page) {
@@ -357,7 +387,10 @@ span_t mim_region_alloc(size_t slices, size_t align, size_t wanted, int arena, b
   if (!os_simulated || span.start == NULL) return span;
   size_t page;
   area_t* area = area_of(span.start, &page);
-  if (area != NULL) touched(area, page, page + slices * SLICE_PAGES);
+  if (area != NULL) {
+    touched(area, page, page + slices * SLICE_PAGES);
+    pay(area, page / SLICE_PAGES, page / SLICE_PAGES + slices);
+  }
   for (size_t i = page / SLICE_PAGES; area != NULL && !os.any_kept && i < page / SLICE_PAGES + slices; i++) {
     area->stale[i / 64] |= (uint64_t)1 << (i % 64);
   }
@@ -402,7 +435,10 @@ bool os_switches(unsigned which) {
 }
 
 static void words_forget(void) {
-  for (size_t i = 0; i < word_count; i++) words[i].area->used[words[i].at] = 0;
+  for (size_t i = 0; i < word_count; i++) {
+    words[i].area->used[words[i].at] = 0;
+    words[i].area->owed[words[i].at] = 0;
+  }
   word_count = 0;
 }
 
@@ -424,6 +460,7 @@ static void keep_pages(unsigned which) {
     size_t first = words[i].at * 64 * SLICE_PAGES;
     words[i].area->low = min_size(words[i].area->low, first);
     words[i].area->high = max_size(words[i].area->high, min_size(first + 64 * SLICE_PAGES, words[i].area->pages));
+    pay(words[i].area, words[i].at * 64, words[i].at * 64 + 64);
   }
   words_forget();
   for (size_t i = 0; i < os.area_count; i++) {
@@ -471,10 +508,6 @@ static void clear_opened(const area_t* area, size_t from, size_t to) {
     }
     if (area->opened[page]) clear(area, page, end);
   }
-}
-
-static bool bit_at(const uint64_t* bits, size_t i) {
-  return (bits[i / 64] >> (i % 64)) & 1;
 }
 
 // Slices that are alike go back together.

@@ -133,7 +133,7 @@ BUGS = [
      "what other threads free is not wiped"),
     ("secure/hooks_secure.h", "    if (place.index == 1 || mim_likely(__atomic_load_n(before, __ATOMIC_RELAXED) == fence_last(page, place.index - 1))) {",
      "    if (before != NULL) {", "the byte before a block that another thread freed is not looked at"),
-    ("src/alloc.c", "heap != NULL && mim_likely(heap->tld == mim_tls.tld)) {", "heap != NULL) {", "threads take blocks off the pages of others"),
+    ("src/api.h", "mim_unlikely(heap->tld != mim_tls.tld)", "mim_unlikely(heap->tld == NULL)", "threads take blocks off the pages of others"),
     ("src/bits.h", "(~(uint64_t)0 << (at % 64))", "(~(uint64_t)0 << (at % 32))", "sets of slices are searched from too early"),
     ("src/free.c", "  if (adopted) mim_heap_page_full(page->heap, page);", "  (void)adopted;",
      "a thread that ends keeps the large block that it may not free"),
@@ -240,7 +240,7 @@ def find(build, made, inputs, log, path, text):
 def find_by_unit_test(made, log, path):
     """What is there only when it is switched on, or shows in odds alone, has unit tests."""
     stem = os.path.splitext(os.path.basename(path))[0]
-    stem = {"row": "trace", "invalid": "sample", "alloc": "report_ways", "hooks_secure": "report_ways"}.get(stem, stem)
+    stem = {"row": "trace", "invalid": "sample", "api": "report_ways", "hooks_secure": "report_ways"}.get(stem, stem)
     test = f"unit-{stem}-secure"
     if not os.path.exists(os.path.join(ROOT, "test/unit", f"{stem}_test.c")):
         return None

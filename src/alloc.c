@@ -134,7 +134,7 @@ static void* malloc_generic(heap_t* heap, size_t size, size_t room, family_t fam
 // Blocks above SMALL_MAX have no direct table, but the first page of their bin, which mostly has a free block. What was
 // put off then waits until the page's list is empty, as it does on the fast path.
 void* mim_malloc_generic(size_t size, heap_t* heap, family_t family, bool zero) {
-  if (size - SMALL_MAX - 1 < MEDIUM_MAX - SMALL_MAX && heap != NULL && mim_likely(heap->tld == mim_tls.tld)) {
+  if (size - SMALL_MAX - 1 < MEDIUM_MAX - SMALL_MAX && mim_likely(heap != NULL)) {
     page_t* page = heap->bins[mim_bin_of(size)].first;
     if (mim_likely(page != NULL && page->free != 0)) return hand_out(page, size, family, zero);
   }
