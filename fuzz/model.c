@@ -162,7 +162,7 @@ void slot_give(slot_t* slot) {
 // Memory of large blocks comes by page faults, thousands in a run, if nothing limits it: a run has a MiB of it, and one
 // block of any size. Piles are for filling pages: more than that is time.
 #define HEAVY ((size_t)32 << 10)
-#define HEAVY_BYTES ((size_t)1 << 20)
+#define HEAVY_BYTES ((size_t)512 << 10)
 
 bool model_room(size_t size) {
   if (size >= HEAVY) {
@@ -172,7 +172,7 @@ bool model_room(size_t size) {
   return atomic_load_explicit(&model.live_bytes, memory_order_relaxed) + size <= LIVE_BYTES_MAX;
 }
 
-#define PILE_BYTES ((size_t)1 << 20)
+#define PILE_BYTES ((size_t)256 << 10)
 #define PILED_MAX 4352u
 
 size_t model_pile_room(size_t count, size_t size) {

@@ -46,6 +46,7 @@ typedef struct area_s {
   uint8_t* opened;        // by the kernel: stays so
   uint64_t* stale;        // a bit for each slice that was in use before os_keep: it does not read as zero
   uint64_t* used;         // a bit for each slice that was handed out, or whose pages changed, since os_restore
+  uint32_t* given;        // for each slice, the run in which it last went to the kernel for being sparse
   uint64_t* owed;         // a bit for each free slice that was purged, and is cleared when it is handed out
   size_t low, high;       // pages whose state ever changed before os_keep: in these, known states may differ
 } area_t;
@@ -59,6 +60,7 @@ static struct {
   size_t kept_heap[STATES];
   uint64_t now;  // milliseconds
   uint64_t kept_now[STATES];
+  uint32_t run;       // from 1 on
   unsigned now_kept;  // the state that was gone back to last
   bool any_kept;
   uint32_t thread;
@@ -81,6 +83,7 @@ static void area_add(void* start, size_t size, bool open) {
   area->opened = bytes_for(pages);
   area->stale = (uint64_t*)(void*)bytes_for(pages / SLICE_PAGES / 8 + 8);
   area->used = (uint64_t*)(void*)bytes_for(pages / SLICE_PAGES / 8 + 8);
+  area->given = (uint32_t*)(void*)bytes_for(pages / SLICE_PAGES * sizeof(uint32_t) + sizeof(uint32_t));
   area->owed = (uint64_t*)(void*)bytes_for(pages / SLICE_PAGES / 8 + 8);
   if (open) memset(area->opened, 1, pages);
 }
@@ -152,27 +155,53 @@ static void stamp_check(const area_t* area, size_t page) {
   if (different != 0) model_fail("the guard at %p was written to", (const void*)p);
 }
 
-// Contents that go: few pages are cleared, of more those that have memory, and very many go to the kernel, from where they
-// come back with a page fault each.
-#define FEW 64
+// Contents that go. Few pages are cleared, and very many go to the kernel, from where they come back with a page fault
+// each. In between, pages that have no memory are left alone. Where most that have some read as zero, as a large block is
+// written to in a few places only, they go to the kernel, too: the next run finds them without memory. Not each time: it
+// may only have read them.
+#define FEW 32
 #define MANY 4096
+#define FAULT_PAGES 4  // that are cleared in the time of a page fault
+#define PAUSE 100      // runs
 
-static void clear_pages(uint8_t* start, size_t pages) {
-  static unsigned char resident[MANY];
-  if (pages > MANY || (pages > FEW && mincore(start, pages * OS_PAGE, resident) != 0)) {
-    real_mim_os_purge(start, pages * OS_PAGE);
-    return;
+static bool is_clear(const uint8_t* start) {
+  const uint64_t* at = (const uint64_t*)(const void*)start;
+  for (size_t i = 0; i < OS_PAGE / 8; i += 32) {
+    uint64_t seen = 0;
+    for (size_t k = 0; k < 32; k++) seen |= at[i + k];
+    if (seen != 0) return false;
   }
-  for (size_t page = 0, end; page < pages; page = end) {
-    bool clear = pages <= FEW || (resident[page] & 1);
-    for (end = page + 1; end < pages && (pages <= FEW || (resident[end] & 1) == clear); end++) {
-    }
-    if (clear) memset(start + page * OS_PAGE, 0, (end - page) * OS_PAGE);
-  }
+  return true;
 }
 
-static void clear(const area_t* area, size_t from, size_t to) {
-  clear_pages(area->start + from * OS_PAGE, to - from);
+static bool may_give(area_t* area, size_t page) {
+  uint32_t* given = &area->given[page / SLICE_PAGES];
+  if (*given != 0 && os.run - *given < PAUSE) return false;
+  *given = os.run;
+  return true;
+}
+
+static void clear(area_t* area, size_t from, size_t to) {
+  static unsigned char has[MANY];
+  uint8_t* start = area->start + from * OS_PAGE;
+  size_t pages = to - from, dirty = 0, clean = 0;
+  if (pages <= FEW) {
+    memset(start, 0, pages * OS_PAGE);
+    return;
+  }
+  bool asked = pages <= MANY && mincore(start, pages * OS_PAGE, has) == 0;
+  for (size_t page = 0; asked && page < pages; page++) {
+    if (!(has[page] & 1)) continue;
+    uint8_t* p = start + page * OS_PAGE;
+    if (is_clear(p)) {
+      clean++;
+    } else {
+      memset(p, 0, OS_PAGE);
+      dirty++;
+    }
+  }
+  bool sparse = clean > FEW / 2 + FAULT_PAGES * dirty;
+  if (!asked || (sparse && may_give(area, from))) real_mim_os_purge(start, pages * OS_PAGE);
 }
 
 // The end of the pages from `from` on that are all guards, or none of which is.
@@ -264,7 +293,7 @@ bool mim_os_close(void* addr, size_t size) {
   return true;
 }
 
-static void purge(const area_t* area, size_t from, size_t to) {
+static void purge(area_t* area, size_t from, size_t to) {
   for (size_t end; from < to; from = end) {
     end = run_end_of(area, from, to);
     if (!(area->state[from] & GUARD) && area->opened[from]) clear(area, from, end);
@@ -489,8 +518,8 @@ void os_keep(unsigned which) {
 static void pages_back(area_t* area, size_t from, size_t to, unsigned which, bool used_by_run) {
   for (; from < to; from += 8) {
     uint64_t now, then;
-    memcpy(&now, area->state + from, 8);
-    memcpy(&then, area->kept[which] + from, 8);
+    __builtin_memcpy(&now, area->state + from, 8);
+    __builtin_memcpy(&then, area->kept[which] + from, 8);
     if (used_by_run ? (now | then) == 0 : now == then) continue;
     for (size_t page = from; page < from + 8; page++) {
       bool stamped = area->state[page] & STAMPED;
@@ -502,7 +531,7 @@ static void pages_back(area_t* area, size_t from, size_t to, unsigned which, boo
 }
 
 // Memory that no known state uses reads as zero.
-static void clear_opened(const area_t* area, size_t from, size_t to) {
+static void clear_opened(area_t* area, size_t from, size_t to) {
   for (size_t page = from, end; page < to; page = end) {
     for (end = page + 1; end < to && area->opened[end] == area->opened[page]; end++) {
     }
@@ -538,5 +567,6 @@ void os_forget(unsigned which) {
   for (size_t i = 0; i < segment_count; i++) used[segments[i]] = 0;
   segment_count = 0;
   os.now_kept = which;
+  os.run++;
   os.heap.size = os.kept_heap[os.now_kept];
 }

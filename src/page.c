@@ -109,7 +109,7 @@ static uintptr_t large_place(uintptr_t start, size_t room, size_t size, size_t a
 // and the program may touch few of its pages.
 #define CLEAR_MAX (4 * MIB)
 static void large_clear(const page_t* page, uintptr_t start, size_t used, uintptr_t p, size_t size) {
-  bool may_purge = used > CLEAR_MAX && mim_region_arena((size_t)(page - mim_process.slots)) == 0;
+  bool may_purge = size > CLEAR_MAX && mim_region_arena((size_t)(page - mim_process.slots)) == 0;
   if (!may_purge || !mim_os_purge((void*)start, used)) memset((void*)p, 0, size);
 }
 
