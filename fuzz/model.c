@@ -159,8 +159,8 @@ void slot_give(slot_t* slot) {
   atomic_store_explicit(&slot->taken, false, memory_order_release);
 }
 
-// Memory of large blocks comes by page faults, thousands in a run, if nothing limits it: a run has a MiB of it, and one
-// block of any size. Piles are for filling pages: more than that is time.
+// Memory of large blocks comes by page faults, thousands in a run, if nothing limits it: a run has half a MiB of it, and
+// one block of any size. Piles are for filling pages: more than that is time.
 #define HEAVY ((size_t)32 << 10)
 #define HEAVY_BYTES ((size_t)512 << 10)
 

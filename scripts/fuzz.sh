@@ -211,11 +211,12 @@ seeds_for() { # TARGET DIRECTORY
   if [[ $(base_of "$1") != options ]]; then python3 fuzz/grow.py "$(base_of "$1")" "$2" 40; fi
 }
 
+# A main fuzzer (-M) takes inputs in their order and does not shorten them: it made half as many runs, and reached fewer
+# edges in the same time.
 start_fuzzer() { # TARGET NUMBER: sets `pid`
-  local name=$1 job=$2 program role=-S fast=1
+  local name=$1 job=$2 program fast=1
   program=$(program_of "$name")-fuzz
   local -a words=(-m none -t 2000 -V "$seconds" -G "$longest" -i "$temp/seeds/$name" -o "$state/$name")
-  if ((job == 0)); then role=-M; fi
   if [[ $real == yes ]] || ((jobs > 1 && job == jobs - 1)); then fast=0; fi
   if [[ $(base_of "$name") == options ]]; then
     words+=(-x fuzz/options.dict)
@@ -225,7 +226,7 @@ start_fuzzer() { # TARGET NUMBER: sets `pid`
   if [[ $cmplog == yes ]]; then words+=(-c "out/fuzz/cmplog/fuzz/$program"); fi
   (
     run_as "$name" $fast
-    exec afl-fuzz "${words[@]}" "$role" "job$job" -- "$build/fuzz/$program"
+    exec afl-fuzz "${words[@]}" -S "job$job" -- "$build/fuzz/$program"
   ) >"$state/$name/job$job.log" 2>&1 &
   pid=$!
   unset AFL_CUSTOM_MUTATOR_LIBRARY
