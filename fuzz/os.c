@@ -324,10 +324,11 @@ bool fuzz_purge_free(void* addr, size_t size) {
 }
 
 static void pay(area_t* area, size_t from, size_t to) {
-  for (size_t slice = from; slice < to; slice++) {
-    if (!bit_at(area->owed, slice)) continue;
-    area->owed[slice / 64] &= ~((uint64_t)1 << (slice % 64));
-    purge(area, slice * SLICE_PAGES, (slice + 1) * SLICE_PAGES);
+  while (from < to) {
+    size_t first = from;
+    for (; from < to && bit_at(area->owed, from); from++) area->owed[from / 64] &= ~((uint64_t)1 << (from % 64));
+    if (from > first) purge(area, first * SLICE_PAGES, from * SLICE_PAGES);
+    from++;
   }
 }
 
